@@ -1,0 +1,100 @@
+"""PostgreSQL connections: one pool per database role, so that each process can do what its role may and nothing else.
+
+Owns the role's URL and the pool's limits. The server-side time limits of a role live in deploy/database/roles.sql.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Literal
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+
+from runtime.settings import Settings
+from schemas.errors import TransientError
+
+Role = Literal["api", "worker", "scan", "migrate"]
+
+# What a retry can cure: the server or the network is away, a deadlock, a serialization failure, a time limit of the role.
+TRANSIENT = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.QueryCanceledError,
+    asyncpg.TransactionTimeoutError if hasattr(asyncpg, "TransactionTimeoutError") else asyncpg.QueryCanceledError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.DiskFullError,
+    asyncpg.OutOfMemoryError,
+    ConnectionError,
+    TimeoutError,
+    OSError,
+    TransientError,
+)
+
+
+def role_url(settings: Settings, role: Role) -> str:
+    """The role's own URL, or DATABASE_URL with the role's name as user."""
+    given = getattr(settings, f"database_url_{role}")
+    return _reveal(given) if given else with_user(_reveal(settings.database_url), f"cs_{role}")
+
+
+def _reveal(secret: object) -> str:
+    reveal = getattr(secret, "get_secret_value", None)
+    return str(reveal() if reveal else secret)
+
+
+def with_user(url: str, user: str) -> str:
+    """The URL with another user and the same password, host, database and options."""
+    parts = urlsplit(url)
+    credentials, _, host = parts.netloc.rpartition("@")
+    password = credentials.partition(":")[2]
+    netloc = f"{user}:{password}@{host}" if password else f"{user}@{host}"
+    return urlunsplit(parts._replace(netloc=netloc))
+
+
+async def open_pool(settings: Settings, role: Role, *, size: int = 4, wait: bool = True) -> asyncpg.Pool:
+    """A pool of the role's connections. With `wait` a database that is away is waited for, with backoff, for ever."""
+    delay = 0.1
+    while True:
+        try:
+            return await asyncpg.create_pool(
+                role_url(settings, role),
+                min_size=1,
+                max_size=size,
+                command_timeout=30,
+                server_settings={"application_name": f"casestream-{role}"},
+            )
+        except TRANSIENT:
+            if not wait:
+                raise
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, 2.0)
+
+
+def array_literal(items: Sequence[str]) -> str:
+    """A text[] literal for `set_config('app.tenants', ...)`."""
+    quoted = ('"' + item.replace("\\", "\\\\").replace('"', '\\"') + '"' for item in items)
+    return "{" + ",".join(quoted) + "}"
+
+
+@asynccontextmanager
+async def tenant_transaction(pool: asyncpg.Pool, tenant_id: str) -> AsyncIterator[asyncpg.Connection]:
+    """A transaction of one tenant for a door that runs as cs_api."""
+    async with pool.acquire() as conn, conn.transaction():
+        await conn.execute("select set_config('app.tenant', $1, true)", tenant_id)
+        yield conn
+
+
+@asynccontextmanager
+async def tenants_transaction(pool: asyncpg.Pool, tenant_ids: Sequence[str]) -> AsyncIterator[asyncpg.Connection]:
+    """A transaction of several tenants for a job that runs as cs_worker."""
+    async with pool.acquire() as conn, conn.transaction():
+        await conn.execute("select set_config('app.tenants', $1, true)", array_literal(tenant_ids))
+        yield conn

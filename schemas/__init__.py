@@ -1,0 +1,1 @@
+"""The language of Casestream: events, commands, envelope, topics, groups and errors. It never does I/O."""

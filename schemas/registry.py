@@ -1,0 +1,180 @@
+"""Every topic, group and sender by name: the one place where they are decided.
+
+Topics are created from here by `casestream topics apply`, never automatically. Partition counts are fixed at birth: a plain
+increase would let a key's newer events be applied before its older ones. Names are logical; a cell's prefix is added at
+the Kafka clients' edge.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Cleanup = Literal["delete"]
+DAY_MS = 86_400_000
+WEEK_MS = 7 * DAY_MS
+FOR_EVER_MS = -1
+PARTITIONS = 32
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+# The CHECK of outbox_events: a row that a broker could refuse must fail in its writer's transaction, not in the relay.
+MAX_EVENT_BYTES = 900_000
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic as it is created. `types` are the CloudEvents types that may be on it; `outside_producers`: not only our outbox."""
+
+    name: str
+    key: str
+    types: tuple[str, ...]
+    retention_ms: int
+    erasure: Literal["none", "shred", "expires"]
+    outside_producers: bool = False
+    partitions: int = PARTITIONS
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A consumer group. `inbox`: how long a message without a sequence is remembered (see DESIGN's "Seen")."""
+
+    name: str
+    topics: tuple[str, ...]
+    inbox: Literal["retention", "forever"] = "retention"
+    rebuilds: bool = False
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who may send commands over Kafka, by `ce_source`. Only `internal` ones may AutoClose and Archive."""
+
+    source: str
+    roles: frozenset[str] = field(default_factory=frozenset)
+    internal: bool = False
+    work_item_source: Literal["WORKFLOW_ENGINE", "RULE", "KAFKA", "IMPORT"] = "KAFKA"
+
+
+def dlt_topic(topic: str, group: str) -> str:
+    """Name of the dead letter topic of a group on a topic: a copy for eyes, never the truth."""
+    return f"{topic}.{group}.dlt"
+
+
+def dead_letter_topics() -> list[Topic]:
+    """One per (group, topic), with the same partitions, so that a copy keeps its partition number."""
+    return [
+        Topic(
+            name=dlt_topic(name, group.name),
+            key=TOPICS[name].key,
+            types=TOPICS[name].types,
+            retention_ms=WEEK_MS,
+            erasure="expires",
+            partitions=TOPICS[name].partitions,
+            description=f"copies of what group {group.name} parked",
+        )
+        for group in GROUPS.values()
+        for name in group.topics
+    ]
+
+
+def sender(source: str) -> Sender:
+    """The registered sender, or a plain external service with the rights of an agent."""
+    return SENDERS.get(source) or Sender(source, roles=frozenset({"agent"}))
+
+
+TOPICS: dict[str, Topic] = {
+    topic.name: topic
+    for topic in (
+        Topic(
+            "crm.entity.events",
+            "tenant|type|id of the entity",
+            ("EntityChangeEvent",),
+            WEEK_MS,
+            "expires",
+            outside_producers=True,
+            description="entity changes from upstream systems and from the entities processor (RU-13)",
+        ),
+        Topic(
+            "crm.entity.commands",
+            "tenant|type|id of the entity",
+            (),
+            WEEK_MS,
+            "expires",
+            description="commands to the owner of an entity",
+        ),
+        Topic(
+            "work-items.commands.v1",
+            "tenant|work_item|id",
+            ("CreateWorkItem", "ApplyAction"),
+            WEEK_MS,
+            "expires",
+            outside_producers=True,
+            description="commands to work items",
+        ),
+        Topic(
+            "work-items.events.v1",
+            "tenant|work_item|id",
+            (
+                "WorkItemDraftSaved",
+                "WORK_ITEM_CREATED",
+                "WORK_ITEM_STATUS_CHANGED",
+                "WorkItemAssigned",
+                "WorkItemFieldsChanged",
+                "WORK_ITEM_ACTION_REFUSED",
+            ),
+            FOR_EVER_MS,
+            "none",
+            description="what happened to work items: ids, codes and times only",
+        ),
+        Topic(
+            "onboarding.commands.v1",
+            "tenant|onboarding|instance id",
+            ("Advance", "StepSucceeded", "StepFailed", "TimerFired", "ReviewDecided"),
+            WEEK_MS,
+            "expires",
+            outside_producers=True,
+            description="commands to onboarding instances",
+        ),
+        Topic(
+            "onboarding.events.v1",
+            "tenant|onboarding|instance id",
+            ("INSTANCE_STATUS_CHANGED",),
+            FOR_EVER_MS,
+            "shred",
+            description="what happened to onboarding instances",
+        ),
+        Topic("effects.events.v1", "tenant|owner|id", (), WEEK_MS, "expires", description="outcomes of external calls"),
+        Topic("rules.executions.v1", "tenant|type|id of the entity", (), WEEK_MS, "expires", description="finished rule runs"),
+        Topic("case.snapshots.v1", "tenant|case|id", (), FOR_EVER_MS, "shred", description="encrypted case snapshots"),
+        Topic("ops.alerts.v1", "tenant", (), WEEK_MS, "none", description="windowed alerts"),
+    )
+}
+
+WORK_ITEMS = Group(
+    "work-items",
+    ("work-items.commands.v1", "onboarding.events.v1"),
+    inbox="forever",
+    description="applies commands to work items; its inbox rows are durable keys, so an offset moved back repeats nothing",
+)
+
+# A table version is a consumer of its own: another version is one more line here.
+PROJECTION_VERSIONS: dict[str, tuple[str, int, tuple[str, ...]]] = {
+    "work_item_board.v1": ("work_item_board", 1, ("work-items.events.v1",)),
+}
+
+GROUPS: dict[str, Group] = {
+    group.name: group
+    for group in (
+        WORK_ITEMS,
+        *(
+            Group(f"projections.{table}.v{version}", topics, rebuilds=True, description=f"table {table}, version {version}")
+            for table, version, topics in PROJECTION_VERSIONS.values()
+        ),
+    )
+}
+
+SENDERS: dict[str, Sender] = {
+    sender.source: sender
+    for sender in (
+        Sender("casestream", frozenset({"engine"}), internal=True, work_item_source="WORKFLOW_ENGINE"),
+        Sender("casestream.import", frozenset({"import"}), work_item_source="IMPORT"),
+    )
+}

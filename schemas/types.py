@@ -1,0 +1,68 @@
+"""Which CloudEvents type is which model, and how data becomes a model (SP-10)."""
+
+from pydantic import ValidationError
+
+from schemas.entities import EntityChangeEvent
+from schemas.envelope import CloudEvent
+from schemas.errors import UndecodableMessage, UnknownMessageType
+from schemas.models import Payload
+from schemas.onboarding import Advance, InstanceStatusChanged, ReviewDecided, StepFailed, StepSucceeded, TimerFired
+from schemas.work_items import (
+    ApplyAction,
+    CreateWorkItem,
+    WorkItemActionRefused,
+    WorkItemAssigned,
+    WorkItemCreated,
+    WorkItemDraftSaved,
+    WorkItemFieldsChanged,
+    WorkItemStatusChanged,
+)
+
+
+def parse(event: CloudEvent) -> Payload:
+    """The event's data as its model.
+
+    Raises UnknownMessageType (type or schema version) and UndecodableMessage (JSON, a field that fails its model).
+    """
+    model = MODELS.get(event.type)
+    if model is None:
+        raise UnknownMessageType(f"type {event.type[:80]!r} is unknown: expected one of {', '.join(sorted(MODELS))}")
+    if event.data is None:
+        raise UndecodableMessage(f"{event.type} has no data: a tombstone is not a {event.type}")
+    try:
+        payload = model.model_validate_json(event.data)
+    except ValidationError as error:
+        raise UndecodableMessage(f"{event.type}: {_places(error)}") from error
+    if payload.schema_version > model.SCHEMA_VERSION:
+        raise UnknownMessageType(
+            f"{event.type} has schema version {payload.schema_version}: this release reads up to {model.SCHEMA_VERSION}"
+        )
+    return payload
+
+
+def _places(error: ValidationError) -> str:
+    # Field names and error kinds only: the message of pydantic quotes the value, which may be personal data.
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return "; ".join(f"/{'/'.join(str(part)[:40] for part in item['loc'])} {item['type']}" for item in found[:5])
+
+
+MODELS: dict[str, type[Payload]] = {
+    model.TYPE: model
+    for model in (
+        CreateWorkItem,
+        ApplyAction,
+        WorkItemDraftSaved,
+        WorkItemCreated,
+        WorkItemStatusChanged,
+        WorkItemAssigned,
+        WorkItemFieldsChanged,
+        WorkItemActionRefused,
+        EntityChangeEvent,
+        Advance,
+        StepSucceeded,
+        StepFailed,
+        TimerFired,
+        ReviewDecided,
+        InstanceStatusChanged,
+    )
+}

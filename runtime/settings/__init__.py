@@ -1,0 +1,33 @@
+"""Configuration of every process: one frozen model, read once at start and handed on as an argument.
+
+`Settings.load(environ)` is the only reader of the environment. It lists every problem at once and never shows a
+secret. Nothing here connects, and nothing is read when a module is imported.
+"""
+
+from runtime.settings.model import (
+    DEVELOPMENT_ISSUER,
+    ConsumerSettings,
+    HousekeepingSettings,
+    HttpSettings,
+    IssuerSettings,
+    KafkaSettings,
+    LogSettings,
+    ParkingSettings,
+    PoolSettings,
+    RelaySettings,
+    Settings,
+)
+
+__all__ = [
+    "DEVELOPMENT_ISSUER",
+    "ConsumerSettings",
+    "HousekeepingSettings",
+    "HttpSettings",
+    "IssuerSettings",
+    "KafkaSettings",
+    "LogSettings",
+    "ParkingSettings",
+    "PoolSettings",
+    "RelaySettings",
+    "Settings",
+]

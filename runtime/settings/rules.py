@@ -1,0 +1,96 @@
+"""Rules between settings, and what production refuses. A table: each rule names its keys, its test and its cure."""
+
+import ipaddress
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from runtime.settings.model import DEVELOPMENT_ISSUER, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`broken` says whether the settings break it; `keys` are the variables to look at, the first one leads."""
+
+    keys: tuple[str, ...]
+    broken: Callable[[Settings], bool]
+    cure: str
+
+
+def broken_rules(settings: Settings) -> list[Rule]:
+    """Every rule that these settings break, production's rules only in production."""
+    rules = RULES + PRODUCTION_RULES if settings.environment == "production" else RULES
+    return [rule for rule in rules if rule.broken(settings)]
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        ("CASESTREAM_HTTP__HOST", "CASESTREAM_HTTP__ALLOW_REMOTE"),
+        lambda s: not is_loopback(s.http.host) and not s.http.allow_remote,
+        "listens beyond loopback; set CASESTREAM_HTTP__ALLOW_REMOTE=true if that is meant",
+    ),
+    Rule(
+        ("CASESTREAM_RELAY__RENEW_SECONDS", "CASESTREAM_RELAY__LEASE_SECONDS"),
+        lambda s: s.relay.renew_seconds * 2 > s.relay.lease_seconds,
+        "must be at most half of CASESTREAM_RELAY__LEASE_SECONDS, so that one lost renewal loses no lease",
+    ),
+    Rule(
+        ("CASESTREAM_RELAY__POLL_MIN_MS", "CASESTREAM_RELAY__POLL_MAX_MS"),
+        lambda s: s.relay.poll_min_ms > s.relay.poll_max_ms,
+        "must not be above CASESTREAM_RELAY__POLL_MAX_MS",
+    ),
+    Rule(
+        ("CASESTREAM_KAFKA__HEARTBEAT_MS", "CASESTREAM_KAFKA__SESSION_TIMEOUT_MS"),
+        lambda s: s.kafka.heartbeat_ms * 3 > s.kafka.session_timeout_ms,
+        "must be at most a third of CASESTREAM_KAFKA__SESSION_TIMEOUT_MS",
+    ),
+    Rule(
+        ("CASESTREAM_KAFKA__MAX_POLL_INTERVAL_MS", "CASESTREAM_KAFKA__SESSION_TIMEOUT_MS"),
+        lambda s: s.kafka.max_poll_interval_ms < s.kafka.session_timeout_ms,
+        "must not be below CASESTREAM_KAFKA__SESSION_TIMEOUT_MS",
+    ),
+    Rule(
+        ("CASESTREAM_KAFKA__MIN_INSYNC_REPLICAS", "CASESTREAM_KAFKA__REPLICATION_FACTOR"),
+        lambda s: s.kafka.min_insync_replicas > s.kafka.replication_factor,
+        "must not be above CASESTREAM_KAFKA__REPLICATION_FACTOR, or no write is ever acknowledged",
+    ),
+    Rule(
+        ("CASESTREAM_POOL__MIN_SIZE", "CASESTREAM_POOL__MAX_SIZE"),
+        lambda s: s.pool.min_size > s.pool.max_size,
+        "must not be above CASESTREAM_POOL__MAX_SIZE",
+    ),
+    Rule(
+        ("CASESTREAM_JWT_ISSUERS",),
+        lambda s: len({entry.issuer for entry in s.jwt_issuers}) < len(s.jwt_issuers),
+        "names an issuer twice; give each issuer one entry",
+    ),
+)
+
+PRODUCTION_RULES: tuple[Rule, ...] = (
+    Rule(
+        ("CASESTREAM_KAFKA__REPLICATION_FACTOR",),
+        lambda s: s.kafka.replication_factor < 3,
+        "must be at least 3 in production; fewer copies can lose committed events",
+    ),
+    Rule(
+        ("CASESTREAM_KAFKA__MIN_INSYNC_REPLICAS",),
+        lambda s: s.kafka.min_insync_replicas < 2,
+        "must be at least 2 in production; one copy can lose committed events",
+    ),
+    Rule(
+        ("CASESTREAM_JWT_ISSUERS",),
+        lambda s: any(entry.issuer == DEVELOPMENT_ISSUER for entry in s.jwt_issuers),
+        "trusts the development issuer, whose key lies on a developer's disk; remove it in production",
+    ),
+    Rule(
+        ("CASESTREAM_JWT_ISSUERS",),
+        lambda s: not s.jwt_issuers,
+        "is empty; production needs at least one issuer",
+    ),
+)

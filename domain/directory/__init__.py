@@ -1,0 +1,1 @@
+"""Tenants, users and teams: who may be named, and who is active."""

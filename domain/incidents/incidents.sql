@@ -1,0 +1,58 @@
+-- name: upsert_incidents!
+-- Open incidents in one order; an open one of the same identity is counted and takes the newer text.
+insert into incidents as known
+    (tenant_id, incident_id, kind, fingerprint, object_type, object_id, summary, cure, detail, seen_count)
+select i.tenant_id, i.incident_id, i.kind, i.fingerprint, i.object_type, i.object_id, i.summary, i.cure, i.detail::jsonb, i.seen_count
+from unnest(:tenant_ids::text[], :incident_ids::uuid[], :kinds::text[], :fingerprints::text[], :object_types::text[],
+            :object_ids::text[], :summaries::text[], :cures::text[], :details::text[], :counts::bigint[])
+     with ordinality as i (tenant_id, incident_id, kind, fingerprint, object_type, object_id, summary, cure, detail, seen_count,
+                           position)
+order by i.position
+on conflict (tenant_id, kind, fingerprint, object_type, object_id) where state = 'open'
+do update set seen_count = known.seen_count + excluded.seen_count,
+              last_seen  = cs_now(),
+              summary    = excluded.summary,
+              cure       = excluded.cure,
+              detail     = excluded.detail;
+
+-- name: find_open_incident$
+-- The id of the open incident with this identity.
+select incident_id
+from incidents
+where tenant_id = :tenant_id and kind = :kind and fingerprint = :fingerprint
+  and object_type = :object_type and object_id = :object_id and state = 'open';
+
+-- name: list_incidents
+-- One page by newest sighting, keyset on (last_seen, incident_id); null filters match everything.
+select tenant_id, incident_id, kind, fingerprint, object_type, object_id, summary, cure, state, first_seen, last_seen,
+       seen_count, resolved_at, resolved_by, resolution, detail::text as detail
+from incidents
+where (:tenant_id::text is null or tenant_id = :tenant_id)
+  and (:state::text is null or state = :state)
+  and (:kind::text is null or kind = :kind)
+  and (:before_seen::timestamptz is null or (last_seen, incident_id) < (:before_seen, :before_id::uuid))
+order by last_seen desc, incident_id desc
+limit :page_size;
+
+-- name: find_incident^
+-- One incident of a tenant ('' is the system's), or of any tenant that the caller may see when none is named.
+select tenant_id, incident_id, kind, fingerprint, object_type, object_id, summary, cure, state, first_seen, last_seen,
+       seen_count, resolved_at, resolved_by, resolution, detail::text as detail
+from incidents
+where incident_id = :incident_id and (:tenant_id::text is null or tenant_id = :tenant_id);
+
+-- name: resolve_incidents
+-- Close what is open among these; the ids that were.
+update incidents
+set state = 'resolved', resolved_at = cs_now(), resolved_by = :resolved_by, resolution = :resolution
+where incident_id = any (:incident_ids::uuid[]) and (:tenant_id::text is null or tenant_id = :tenant_id) and state = 'open'
+returning tenant_id, incident_id;
+
+-- name: resolve_by_identity!
+-- The trouble is gone by itself: close the open incidents of these identities.
+update incidents as known
+set state = 'resolved', resolved_at = cs_now(), resolved_by = :resolved_by, resolution = :resolution
+from unnest(:tenant_ids::text[], :kinds::text[], :fingerprints::text[], :object_types::text[], :object_ids::text[])
+     as gone (tenant_id, kind, fingerprint, object_type, object_id)
+where known.tenant_id = gone.tenant_id and known.kind = gone.kind and known.fingerprint = gone.fingerprint
+  and known.object_type = gone.object_type and known.object_id = gone.object_id and known.state = 'open';

@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from schemas.models import Code, Identifier, Instant, Payload, TenantId
+from schemas.models import Code, FieldPath, Identifier, Instant, Payload, TenantId
 
 
 class EntityChangeEvent(Payload):
@@ -17,7 +17,7 @@ class EntityChangeEvent(Payload):
     change_type: Literal["CREATE", "UPDATE", "DELETE"]
     old_values: dict[str, Any] | None = None
     new_values: dict[str, Any] | None = None
-    changed_fields: Annotated[tuple[str, ...], Field(max_length=1_000)] = ()
+    changed_fields: Annotated[tuple[FieldPath, ...], Field(max_length=1_000)] = ()
     changed_by: Identifier | None = None
     tenant_id: TenantId
     timestamp: Instant

@@ -11,14 +11,23 @@ from pydantic.alias_generators import to_camel
 
 
 def _utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        # A local time in year 1 or 9999 may have no UTC: a field that fails its model, no crash.
+        raise ValueError("out of range in UTC") from error
 
 
 # PostgreSQL text cannot hold NUL; every string that reaches a text column is checked here, at the door.
 Text = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f|]+$")]
+EventIdentity = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Code = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]*$")]
+FieldPath = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00]*$")]
 TenantId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+# Counters end where PostgreSQL's bigint does.
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+Version = Annotated[int, Field(ge=1, lt=2**63)]
 Instant = Annotated[AwareDatetime, AfterValidator(_utc)]
 
 
@@ -31,7 +40,7 @@ class Payload(BaseModel):
     TYPE: ClassVar[str]
     SCHEMA_VERSION: ClassVar[int] = 1
 
-    schema_version: Annotated[int, Field(ge=1)] = 1
+    schema_version: Version = 1
 
     @classmethod
     def dataschema(cls) -> str:

@@ -1,10 +1,8 @@
 """Onboarding commands and events: the contract that work items are coupled with (WI-7). The engine comes in its own room."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from pydantic import Field
-
-from schemas.models import Code, Identifier, Instant, Payload
+from schemas.models import Code, Count, Identifier, Instant, Payload, Version
 
 InstanceStatus = Literal["running", "completed", "canceled"]
 
@@ -15,14 +13,14 @@ class Advance(Payload):
     TYPE: ClassVar[str] = "Advance"
     instance_id: Identifier
     action: Code
-    expected_version: Annotated[int, Field(ge=1)] | None = None
+    expected_version: Version | None = None
     requested_by: Identifier | None = None
 
 
 class _StepOutcome(Payload):
     instance_id: Identifier
     step: Code
-    attempt: Annotated[int, Field(ge=1)]
+    attempt: Version
     effect_id: Identifier
 
 
@@ -46,7 +44,7 @@ class TimerFired(Payload):
     TYPE: ClassVar[str] = "TimerFired"
     instance_id: Identifier
     timer: Code
-    state_entry: Annotated[int, Field(ge=0)]
+    state_entry: Count
 
 
 class ReviewDecided(Payload):
@@ -65,6 +63,6 @@ class InstanceStatusChanged(Payload):
     TYPE: ClassVar[str] = "INSTANCE_STATUS_CHANGED"
     instance_id: Identifier
     work_item_id: Identifier | None = None
-    cycle: Annotated[int, Field(ge=0)] = 0
+    cycle: Count = 0
     status: InstanceStatus
     changed_at: Instant

@@ -1,6 +1,6 @@
 """Which CloudEvents type is which model, and how data becomes a model (SP-10)."""
 
-from pydantic import ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from schemas.entities import EntityChangeEvent
 from schemas.envelope import CloudEvent
@@ -32,18 +32,33 @@ def parse(event: CloudEvent) -> Payload:
     try:
         payload = model.model_validate_json(event.data)
     except ValidationError as error:
+        _refuse_newer(model, _schema_version(event.data))
         raise UndecodableMessage(f"{event.type}: {_places(error)}") from error
-    if payload.schema_version > model.SCHEMA_VERSION:
-        raise UnknownMessageType(
-            f"{event.type} has schema version {payload.schema_version}: this release reads up to {model.SCHEMA_VERSION}"
-        )
+    _refuse_newer(model, payload.schema_version)
     return payload
+
+
+def _refuse_newer(model: type[Payload], version: int) -> None:
+    if version > model.SCHEMA_VERSION:
+        raise UnknownMessageType(f"{model.TYPE} has schema version {version}: this release reads up to {model.SCHEMA_VERSION}")
+
+
+def _schema_version(data: bytes) -> int:
+    # A newer event may well fail today's model: the operator should read "newer", not "broken".
+    try:
+        return _Version.model_validate_json(data).schema_version
+    except ValidationError:
+        return 0
 
 
 def _places(error: ValidationError) -> str:
     # Field names and error kinds only: the message of pydantic quotes the value, which may be personal data.
     found = error.errors(include_url=False, include_context=False, include_input=False)
     return "; ".join(f"/{'/'.join(str(part)[:40] for part in item['loc'])} {item['type']}" for item in found[:5])
+
+
+class _Version(BaseModel):
+    schema_version: int = Field(default=0, alias="schemaVersion")
 
 
 MODELS: dict[str, type[Payload]] = {

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from schemas.models import Code, Identifier, Instant, Payload, Text
+from schemas.models import Code, Count, EventIdentity, Identifier, Instant, Payload, Text, Version
 
 Status = Literal[
     "draft",
@@ -72,16 +72,16 @@ class ApplyAction(Payload):
     note: Annotated[Text, Field(max_length=4_000)] | None = None
     new_assignee_id: Identifier | None = None
     expected_status: Annotated[Text, Field(max_length=50)] | None = None
-    expected_version: Annotated[int, Field(ge=1)] | None = None
-    cycle: Annotated[int, Field(ge=0)] | None = None
+    expected_version: Version | None = None
+    cycle: Count | None = None
     occurred_at: Instant | None = None
     requested_by: Identifier | None = None
 
 
 class _WorkItemEvent(Payload):
     work_item_id: Identifier
-    version: int
-    cycle: int = 0
+    version: Version
+    cycle: Count = 0
     changed_by: Identifier
     changed_at: Instant
     source: Source
@@ -131,7 +131,7 @@ class WorkItemFieldsChanged(_WorkItemEvent):
     """Fields were edited without a status change (WI-5): names of all, values of the coded ones."""
 
     TYPE: ClassVar[str] = "WorkItemFieldsChanged"
-    changed_fields: tuple[Code, ...]
+    changed_fields: Annotated[tuple[Code, ...], Field(max_length=100)]
     priority: Priority | None = None
     due_at: Instant | None = None
     process: Code | None = None
@@ -146,11 +146,13 @@ class WorkItemActionRefused(Payload):
 
     TYPE: ClassVar[str] = "WORK_ITEM_ACTION_REFUSED"
     work_item_id: Identifier
-    command_source: Identifier
-    command_id: Identifier
-    action: Code
+    # As the command's envelope gave them: wider than our own ids.
+    command_source: EventIdentity
+    command_id: EventIdentity
+    # None: a CreateWorkItem, or a name that is no code and might be text about a person.
+    action: Code | None = None
     code: Code
     status: Status | None = None
-    version: int | None = None
-    allowed_next_actions: tuple[Action, ...] = ()
+    version: Version | None = None
+    allowed_next_actions: Annotated[tuple[Action, ...], Field(max_length=20)] = ()
     refused_at: Instant

@@ -7,9 +7,9 @@ import os
 import socket
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 # `casestream up` creates this issuer with its key; production refuses it.
@@ -188,15 +188,6 @@ class Settings(BaseSettings):
     parking: ParkingSettings = ParkingSettings()
     housekeeping: HousekeepingSettings = HousekeepingSettings()
     log: LogSettings = LogSettings()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _production_copies(cls, given: dict[str, Any]) -> dict[str, Any]:
-        """Production's topics are copied unless somebody says otherwise (and `rules` refuses fewer)."""
-        if given.get("environment") == "production" and isinstance(given.get("kafka", {}), dict):
-            copies = {"replication_factor": 3, "min_insync_replicas": 2}
-            return {**given, "kafka": {**copies, **given.get("kafka", {})}}
-        return given
 
     @classmethod
     def settings_customise_sources(

@@ -1,7 +1,7 @@
 """From environment variables to the model's values, with every problem collected and every secret kept back.
 
-Precedence: the variable, then the file that KEY_FILE names, then the running local stack (in development only), then the
-model's default. An empty value counts as absent, as Compose passes it.
+Precedence: the variable, then the file that KEY_FILE names, then the running local stack (never in production), then
+the default. An empty value counts as absent, as Compose passes it.
 """
 
 import difflib
@@ -21,6 +21,8 @@ from schemas.errors import ConfigurationError
 # Read by tests and scripts, never by a process: the prefix is ours, the key is not.
 _OTHERS = ("CASESTREAM_REAL_INPUT", "CASESTREAM_TEST_", "CASESTREAM_TORTURE_", "CASESTREAM_BENCH_")
 _ADDRESSES = ("DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS")
+# Production's topics are copied unless somebody says otherwise, and `rules` refuses fewer copies.
+_PRODUCTION_DEFAULTS = {"CASESTREAM_KAFKA__REPLICATION_FACTOR": "3", "CASESTREAM_KAFKA__MIN_INSYNC_REPLICAS": "2"}
 _PLACEHOLDERS = {"DATABASE_URL": "postgresql://absent", "KAFKA_BOOTSTRAP_SERVERS": "absent:1"}
 
 
@@ -54,7 +56,9 @@ def read(environ: Mapping[str, str]) -> Reading:
     reading = Reading()
     _take_variables(environ, reading)
     _take_files(environ, reading)
-    if environ.get("CASESTREAM_ENVIRONMENT", "development") != "production":
+    if reading.text.get("CASESTREAM_ENVIRONMENT") == "production":
+        _take_production_defaults(reading)
+    else:
         _take_local_stack(reading)
     reading.problems += [_unknown(key) for key in environ if _is_unknown(key)]
     return reading
@@ -78,6 +82,12 @@ def _take_files(environ: Mapping[str, str], reading: Reading) -> None:
             reading.take(key, Path(path).read_text(encoding="utf-8").strip(), f"file {path}")
         except (OSError, UnicodeDecodeError) as error:
             reading.problems.append(f"{key}_FILE={path}: cannot be read ({type(error).__name__}); expected a text file")
+
+
+def _take_production_defaults(reading: Reading) -> None:
+    for key, text in _PRODUCTION_DEFAULTS.items():
+        if key not in reading.text:
+            reading.take(key, text, "production's default")
 
 
 def _take_local_stack(reading: Reading) -> None:
@@ -106,8 +116,10 @@ def _is_unknown(key: str) -> bool:
 
 
 def _unknown(key: str) -> str:
-    near = difflib.get_close_matches(key, variables(), n=1, cutoff=0.6)
-    return f"{key}: unknown key" + (f"; did you mean {near[0]}?" if near else "; see docs/reference/settings.md")
+    # Without the prefix, which every key shares and which would make all of them look alike.
+    plain = {known.removeprefix(PREFIX): known for known in variables()}
+    near = difflib.get_close_matches(key.removeprefix(PREFIX), plain, n=1, cutoff=0.7)
+    return f"{key}: unknown key; " + (f"did you mean {plain[near[0]]}?" if near else "see docs/reference/settings.md")
 
 
 def _validate(reading: Reading) -> tuple[dict[str, Any], list[str]]:

@@ -94,7 +94,7 @@ def _members(annotation: Any) -> tuple[Any, ...]:
     """The plain types behind Optional and Annotated."""
     if typing.get_origin(annotation) is typing.Annotated:
         return _members(typing.get_args(annotation)[0])
-    if isinstance(annotation, types.UnionType):
+    if typing.get_origin(annotation) in (types.UnionType, typing.Union):
         return tuple(member for part in typing.get_args(annotation) for member in _members(part))
     return (annotation,)
 

@@ -1,0 +1,105 @@
+"""Kafka clients with the settings that the defaults get wrong, and the edge where a cell's topic prefix is added.
+
+Owns the three factories and the names' edge: inside, topics and groups have their logical names (`schemas.registry`);
+only clients see the physical ones. Clients come back unstarted; whoever starts one stops it. Never creates a topic.
+"""
+
+import asyncio
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+
+from runtime.settings import Settings
+from schemas.registry import MAX_MESSAGE_BYTES
+
+# Keys, headers and the record's own frame around a value of the largest size.
+_FRAME_BYTES = 64 * 1024
+_BATCH_BYTES = 1024 * 1024
+_FETCH_BYTES = 16 * 1024 * 1024
+_METADATA_AGE_MS = 30_000
+_PRODUCE_TIMEOUT_MS = 10_000
+
+
+def physical(settings: Settings, topic: str) -> str:
+    """The topic's (or group's) name on the broker: the cell's prefix and the logical name."""
+    return settings.topic_prefix + topic
+
+
+def logical(settings: Settings, topic: str) -> str:
+    """The inverse of `physical`. Raises ValueError for a name of another cell."""
+    if not topic.startswith(settings.topic_prefix):
+        raise ValueError(f"topic {topic!r} does not begin with this cell's prefix {settings.topic_prefix!r}")
+    return topic[len(settings.topic_prefix) :]
+
+
+def producer(settings: Settings) -> AIOKafkaProducer:
+    """Idempotent, acknowledged by all in-sync replicas, without linger: a caller that wants batches builds them."""
+    return AIOKafkaProducer(
+        bootstrap_servers=settings.kafka_bootstrap_servers,
+        client_id=f"casestream-{settings.instance}",
+        enable_idempotence=True,
+        acks="all",
+        compression_type="lz4",
+        linger_ms=0,
+        max_batch_size=_BATCH_BYTES,
+        max_request_size=MAX_MESSAGE_BYTES + _FRAME_BYTES,
+        request_timeout_ms=_PRODUCE_TIMEOUT_MS,
+        metadata_max_age_ms=_METADATA_AGE_MS,
+    )
+
+
+def consumer(settings: Settings, group: str | None = None, instance: str | None = None) -> AIOKafkaConsumer:
+    """A member of `group` (logical name), static under the name `instance`; without a group a plain reader.
+
+    Its position is never Kafka's: commits are manual and an offset out of range raises instead of jumping.
+    """
+    session_ms = settings.kafka.session_timeout_ms
+    return AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka_bootstrap_servers,
+        client_id=f"casestream-{settings.instance}",
+        group_id=None if group is None else physical(settings, group),
+        group_instance_id=instance,
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        partition_assignment_strategy=(StickyPartitionAssignor,),
+        session_timeout_ms=session_ms,
+        heartbeat_interval_ms=settings.kafka.heartbeat_ms,
+        # A member that died in a rebalance must not hold the others longer than its session.
+        rebalance_timeout_ms=session_ms,
+        max_poll_interval_ms=settings.kafka.max_poll_interval_ms,
+        request_timeout_ms=max(15_000, session_ms + 5_000),
+        fetch_max_wait_ms=250,
+        fetch_max_bytes=_FETCH_BYTES,
+        max_partition_fetch_bytes=MAX_MESSAGE_BYTES + _FRAME_BYTES,
+        metadata_max_age_ms=_METADATA_AGE_MS,
+        check_crcs=True,
+        # Ours are never transactional; what an outside producer aborted must not be applied.
+        isolation_level="read_committed",
+    )
+
+
+def admin(settings: Settings) -> AIOKafkaAdminClient:
+    """For topics, groups and offsets."""
+    return AIOKafkaAdminClient(
+        bootstrap_servers=settings.kafka_bootstrap_servers,
+        client_id=f"casestream-{settings.instance}-admin",
+        request_timeout_ms=15_000,
+    )
+
+
+async def abandon(client: AIOKafkaProducer) -> None:
+    """Close a producer WITHOUT flushing: what it has not sent is never sent.
+
+    `stop()` would flush first, and its late batches would land after the ones that a new producer sends again. The
+    sender has no public way to be stopped alone, hence the private attribute.
+    """
+    client._closed = True
+    sender = client._sender.sender_task
+    if sender is not None:
+        sender.cancel()
+    # Closing the connections ends the requests that the sender still waits for.
+    await client.client.close()
+    if sender is not None:
+        await asyncio.wait({sender}, timeout=_PRODUCE_TIMEOUT_MS / 1000)
+    client._message_accumulator.fail_all(ConnectionError("the producer was abandoned"))

@@ -21,7 +21,7 @@ from collections.abc import MutableMapping
 from datetime import date, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, TextIO
+from typing import Any, Protocol, TextIO, cast
 
 import structlog
 from opentelemetry import trace
@@ -74,13 +74,12 @@ class Logger(Protocol):
 
 def get_logger(name: str) -> Logger:
     """A logger of this name. Give an exception as `error=exc`; a Kafka key as `key=...`, which is written hashed."""
-    logger: Logger = structlog.stdlib.get_logger(name)
-    return logger
+    return cast(Logger, structlog.stdlib.get_logger(name))
 
 
 def configure(settings: LogSettings, stream: TextIO | None = None) -> None:
     """Send every log record of this process, ours and the libraries', through the fences to stderr."""
-    fences = [
+    fences: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
@@ -248,8 +247,8 @@ class _Hidden:
 def _as_exception(given: Any) -> BaseException | None:
     if isinstance(given, BaseException):
         return given
-    if isinstance(given, tuple) and len(given) == 3:
-        return given[1]
+    if isinstance(given, tuple):
+        return next((item for item in given if isinstance(item, BaseException)), None)
     return sys.exc_info()[1] if given is True else None
 
 
@@ -266,9 +265,10 @@ def _causes(error: BaseException) -> list[BaseException]:
         current = ahead.pop(0)
         inner = list(current.exceptions) if isinstance(current, BaseExceptionGroup) else []
         before = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
-        following = [item for item in [*inner, *([before] if before else [])] if item is not error and item not in found]
-        found += following
-        ahead += following
+        for item in [*inner, *([before] if before else [])]:
+            if item is not error and item not in found:
+                found.append(item)
+                ahead.append(item)
     return found[:10]
 
 
@@ -278,9 +278,7 @@ def _renderer(settings: LogSettings) -> Any:
     return structlog.processors.JSONRenderer(ensure_ascii=False)
 
 
-def _log_uncaught(
-    kind: type[BaseException], error: BaseException | None, trace_back: TracebackType | None
-) -> None:
+def _log_uncaught(kind: type[BaseException], error: BaseException | None, trace_back: TracebackType | None) -> None:
     if error is None or issubclass(kind, KeyboardInterrupt):
         return
     get_logger("casestream").error("uncaught exception", error=error.with_traceback(trace_back))

@@ -69,7 +69,7 @@ def load_queries(beside: str | Path, name: str | None = None) -> Queries:
     """
     home = Path(beside)
     path = home.with_suffix(".sql") if name is None else home.parent / name
-    adapter = AsyncPGAdapter()
+    adapter = AsyncPGAdapter()  # type: ignore[no-untyped-call]
     loader = QueryLoader(adapter, record_classes=None, mandatory_parameters=False)
     blocks: dict[str, tuple[str, QueryCall]] = {}
     for datum in loader.load_query_data_from_file(path, encoding="utf-8"):

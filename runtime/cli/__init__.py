@@ -89,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = hoist_output(list(sys.argv[1:] if arguments is None else arguments))
     try:
         root(given, prog_name="casestream")
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the one place that turns every failure into an exit code
         for line in explain(error):
             print(line, file=sys.stderr)
         sys.exit(exit_code_of(error))
@@ -116,7 +116,7 @@ FAMILIES: dict[str, Family] = {
     "down": Family("runtime.cli.stack:down", "Stop the local stack; no process is left."),
     "status": Family("runtime.cli.stack:status", "What runs, where, and how long."),
     "doctor": Family("runtime.cli.stack:doctor", "Name what is missing or broken, and the command that mends it."),
-    "run": Family("runtime.cli.run:run", "Run one or several roles in this process; `all` supervises one process each."),
+    "run": Family("runtime.cli.run:run", "Run roles in this process; `all` supervises a process for each."),
     "demo": Family("runtime.cli.demo:demo", "The main job from start to end."),
     "publish": Family("runtime.cli.publish:publish", "Feed a file of cases to the system."),
     "db": Family("runtime.cli.db:app", "Migrations: migrate, status, plan, wait."),

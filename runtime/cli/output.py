@@ -39,7 +39,7 @@ def chosen() -> Format:
 
 
 def show_rows(rows: Iterable[Row], columns: Sequence[str] | None = None, title: str | None = None) -> None:
-    """Print rows: a table, a JSON list, or one JSON object per line. `columns` picks and orders; asyncpg records fit."""
+    """Print rows, asyncpg's records too: a table, a JSON list, or an object per line. `columns` picks and orders."""
     plain = [_picked(row, columns) for row in rows]
     if _chosen is Format.JSON:
         print(_json(plain, indent=True))

@@ -56,7 +56,7 @@ class IssuerSettings(_Section):
 
     issuer: str = Field(min_length=1, description="The token's `iss`.")
     audience: str = Field(min_length=1, description="The token's `aud`.")
-    algorithms: list[Algorithm] = Field(min_length=1, description="Accepted signature algorithms, never a shared secret.")
+    algorithms: list[Algorithm] = Field(min_length=1, description="Accepted signatures, never a shared secret.")
     jwks: Annotated[str, AfterValidator(_is_pinned_key_set)] = Field(
         description="The key set: an absolute file path or an https address."
     )

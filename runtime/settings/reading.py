@@ -19,7 +19,13 @@ from runtime.settings.variables import PREFIX, REDACTED, Variable, variables
 from schemas.errors import ConfigurationError
 
 # Read by tests and scripts, never by a process: the prefix is ours, the key is not.
-_OTHERS = ("CASESTREAM_REAL_INPUT", "CASESTREAM_TEST_", "CASESTREAM_TORTURE_", "CASESTREAM_BENCH_")
+_OTHERS = (
+    "CASESTREAM_REAL_INPUT",
+    "CASESTREAM_FAILPOINT",
+    "CASESTREAM_TEST_",
+    "CASESTREAM_TORTURE_",
+    "CASESTREAM_BENCH_",
+)
 _ADDRESSES = ("DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS")
 # Production's topics are copied unless somebody says otherwise, and `rules` refuses fewer copies.
 _PRODUCTION_DEFAULTS = {"CASESTREAM_KAFKA__REPLICATION_FACTOR": "3", "CASESTREAM_KAFKA__MIN_INSYNC_REPLICAS": "2"}

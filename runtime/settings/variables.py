@@ -73,7 +73,7 @@ def variables() -> dict[str, Variable]:
 
 
 def describe(field: FieldInfo) -> str:
-    """A field's legal values in words: "a whole number from 1 to 20000", "one of debug, info". A title says it better."""
+    """A field's legal values in words: "a whole number from 1 to 20000"; a title says it better."""
     if field.title:
         return field.title
     choices = typing.get_args(field.annotation) if typing.get_origin(field.annotation) is typing.Literal else ()

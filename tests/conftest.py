@@ -1,0 +1,108 @@
+"""The servers that tests use, started when the first test asks for one and ended with the session.
+
+A unit test that asks for none starts none. How the session's servers are found: tests/infrastructure/servers.py.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from runtime.stack.asking import ask
+from runtime.stack.kafka import KafkaCluster
+from runtime.stack.postgres import PostgresServer
+from tests.infrastructure import databases, servers
+from tests.infrastructure.databases import ClonedDatabase
+from tests.infrastructure.scratch import new_scratch
+from tests.infrastructure.topics import FreshKafka
+
+_TAKEN = pytest.StashKey[dict[str, str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_TAKEN] = {}
+
+
+def pytest_report_header() -> str:
+    return "servers: addresses given, else Docker, else the local stack; the summary says which were taken"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for name, origin in config.stash[_TAKEN].items():
+        terminalreporter.write_line(f"{name}: {origin}")
+
+
+@pytest.fixture(scope="session")
+def postgres_server(pytestconfig: pytest.Config) -> Iterator[str]:
+    """The session's PostgreSQL: a superuser's URL."""
+    server = servers.provide_postgres()
+    pytestconfig.stash[_TAKEN]["PostgreSQL"] = server.origin
+    yield server.address
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def template_database(postgres_server: str) -> Iterator[str]:
+    """Name of a database with the roles and all migrations, to be cloned; never connect to it."""
+    name = ask(databases.make_template(postgres_server))
+    yield name
+    ask(databases.drop(postgres_server, name))
+
+
+@pytest.fixture
+def database(postgres_server: str, template_database: str) -> Iterator[ClonedDatabase]:
+    """A migrated database of this test's own; `.url(role)` for migrate, api, worker, scan, superuser."""
+    cloned = ask(databases.clone(postgres_server, template_database))
+    yield cloned
+    ask(databases.drop(postgres_server, cloned.name))
+
+
+@pytest.fixture(scope="session")
+def kafka(pytestconfig: pytest.Config) -> Iterator[str]:
+    """The session's broker: its bootstrap address. Tests that use topics take `fresh_kafka` instead."""
+    server = servers.provide_kafka()
+    pytestconfig.stash[_TAKEN]["Kafka"] = server.origin
+    yield server.address
+    server.close()
+
+
+@pytest.fixture
+def fresh_kafka(kafka: str) -> Iterator[FreshKafka]:
+    """The session's broker with a topic prefix of this test's own; `await fresh_kafka.create_topics([...])`."""
+    fresh = FreshKafka(kafka)
+    yield fresh
+    ask(fresh.delete_topics())
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[Callable[..., PostgresServer]]:
+    """Makes PostgreSQL servers that only this test uses and may kill: `own_postgres(settings={...})`, started."""
+    scratch, made = new_scratch(), list[PostgresServer]()
+
+    def make(settings: dict[str, str] | None = None) -> PostgresServer:
+        server = servers.new_postgres(scratch / f"server-{len(made)}", settings)
+        made.append(server)
+        server.start()
+        return server
+
+    yield make
+    for server in made:
+        server.stop()
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
+@pytest.fixture
+def own_kafka() -> Iterator[Callable[..., KafkaCluster]]:
+    """Makes Kafka clusters that only this test uses and may kill: `own_kafka(nodes=3)`, started."""
+    scratch, made = new_scratch(), list[KafkaCluster]()
+
+    def make(nodes: int = 1, settings: dict[str, str] | None = None, heap: str = "512m") -> KafkaCluster:
+        cluster = servers.new_kafka(scratch / f"cluster-{len(made)}", nodes, settings, heap)
+        made.append(cluster)
+        cluster.start()
+        return cluster
+
+    yield make
+    for cluster in made:
+        cluster.kill()
+    shutil.rmtree(scratch, ignore_errors=True)

@@ -1,8 +1,8 @@
 """CloudEvents 1.0 over Kafka: binary mode out, binary and structured mode in (the Kafka protocol binding).
 
-Owns the mapping between a record's value and headers and a `CloudEvent`. Header names are taken in any case, a null value
-is a tombstone, and whatever cannot be read raises `UndecodableMessage` with a reason that quotes no payload. Only the
-attributes of `_KNOWN` are read: an extension that we do not know, however broken, costs no event.
+Owns the mapping between a record's value and headers and a `CloudEvent`. Header names are taken in any case, a null
+value is a tombstone, and whatever cannot be read raises `UndecodableMessage` with a reason that quotes no payload. Only
+the attributes of `_KNOWN` are read: an extension that we do not know, however broken, costs no event.
 """
 
 import re
@@ -21,8 +21,8 @@ MAX_ATTRIBUTE_BYTES = 512
 _MAX_DIGITS = 40
 _MAX_TIME = 64
 _KNOWN = frozenset(
-    ("specversion", "id", "source", "type", "time", "subject", "dataschema", "datacontenttype")
-    + ("partitionkey", "sequence", "tenant", "causation", "traceparent")
+    "specversion id source type time subject dataschema datacontenttype"
+    " partitionkey sequence tenant causation traceparent".split()
 )
 _PLAIN_HEADERS = {"content-type": "datacontenttype", "traceparent": "traceparent"}
 _TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -95,7 +95,7 @@ def from_kafka(value: bytes | None, headers: Headers) -> CloudEvent:
 
 
 def _attributes_of(headers: Headers) -> dict[str, str]:
-    """The headers that carry attributes, by attribute name. A repetition must agree, except for tracing: the last hop holds."""
+    """The headers that carry attributes, by attribute name. Repeated ones must agree; of trace contexts the last holds."""
     named: dict[str, str] = {}
     for header, value in headers:
         lower = header.lower()
@@ -109,7 +109,9 @@ def _attributes_of(headers: Headers) -> dict[str, str]:
         try:
             text = value.decode()
         except UnicodeDecodeError as error:
-            raise UndecodableMessage(f"header {lower} is not UTF-8: send CloudEvents attributes as UTF-8 text") from error
+            raise UndecodableMessage(
+                f"header {lower} is not UTF-8: send CloudEvents attributes as UTF-8 text"
+            ) from error
         if named.setdefault(name, text) != text:
             raise UndecodableMessage(f"CloudEvents attribute {name} stands twice with different values: send it once")
     return named
@@ -117,7 +119,9 @@ def _attributes_of(headers: Headers) -> dict[str, str]:
 
 def _from_binary(value: bytes | None, named: Mapping[str, str]) -> CloudEvent:
     if "specversion" not in named:
-        raise UndecodableMessage("no CloudEvent: header ce_specversion is missing and content-type names no structured event")
+        raise UndecodableMessage(
+            "no CloudEvent: header ce_specversion is missing and content-type names no structured event"
+        )
     return _event(named, value)
 
 
@@ -164,7 +168,9 @@ def _fits(text: str) -> bool:
 
 def _tenant(text: str) -> str:
     if not _TENANT.fullmatch(text):
-        raise UndecodableMessage("CloudEvents attribute tenant must be a letter or digit, then at most 63 of A-Z a-z 0-9 _ . -")
+        raise UndecodableMessage(
+            "CloudEvents attribute tenant must be a letter or digit, then at most 63 of A-Z a-z 0-9 _ . -"
+        )
     return text
 
 
@@ -193,7 +199,9 @@ def _causation(text: str | None) -> tuple[str, ...]:
         return ()
     chain = tuple(text.split(",", MAX_CAUSATION))
     if len(chain) > MAX_CAUSATION or not all(link and _fits(link) for link in chain):
-        raise UndecodableMessage(f"CloudEvents attribute causation must be at most {MAX_CAUSATION} ids with commas between them")
+        raise UndecodableMessage(
+            f"CloudEvents attribute causation must be at most {MAX_CAUSATION} ids with commas between them"
+        )
     return chain
 
 

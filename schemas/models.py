@@ -32,7 +32,7 @@ Instant = Annotated[AwareDatetime, AfterValidator(_utc)]
 
 
 class Payload(BaseModel):
-    """A message's data. `TYPE` is the CloudEvents type; `SCHEMA_VERSION` rises only with a backward compatible reader."""
+    """A message's data. `TYPE` is the CloudEvents type; `SCHEMA_VERSION` rises with a reader of all older ones."""
 
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True, ser_json_timedelta="iso8601"

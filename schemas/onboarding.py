@@ -1,4 +1,4 @@
-"""Onboarding commands and events: the contract that work items are coupled with (WI-7). The engine comes in its own room."""
+"""Onboarding commands and events: what work items are coupled with (WI-7). The engine comes in its own room."""
 
 from typing import ClassVar, Literal
 

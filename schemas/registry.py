@@ -1,8 +1,8 @@
 """Every topic, group and sender by name: the one place where they are decided.
 
-Topics are created from here by `casestream topics apply`, never automatically. Partition counts are fixed at birth: a plain
-increase would let a key's newer events be applied before its older ones. Names are logical; a cell's prefix is added at
-the Kafka clients' edge.
+Topics are created from here by `casestream topics apply`, never automatically. Partition counts are fixed at birth: a
+plain increase would let a key's newer events be applied before its older ones. Names are logical; a cell's prefix is
+added at the Kafka clients' edge.
 """
 
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ MAX_EVENT_BYTES = 900_000
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic as it is created. `types` are the CloudEvents types that may be on it; `outside_producers`: not only our outbox."""
+    """A topic as it is created. `types`: the CloudEvents types on it; `outside_producers`: not only our outbox writes."""
 
     name: str
     key: str
@@ -142,7 +142,14 @@ TOPICS: dict[str, Topic] = {
             description="what happened to onboarding instances",
         ),
         Topic("effects.events.v1", "tenant|owner|id", (), WEEK_MS, "expires", description="outcomes of external calls"),
-        Topic("rules.executions.v1", "tenant|type|id of the entity", (), WEEK_MS, "expires", description="finished rule runs"),
+        Topic(
+            "rules.executions.v1",
+            "tenant|type|id of the entity",
+            (),
+            WEEK_MS,
+            "expires",
+            description="finished rule runs",
+        ),
         Topic("case.snapshots.v1", "tenant|case|id", (), FOR_EVER_MS, "shred", description="encrypted case snapshots"),
         Topic("ops.alerts.v1", "tenant", (), WEEK_MS, "none", description="windowed alerts"),
     )
@@ -152,7 +159,7 @@ WORK_ITEMS = Group(
     "work-items",
     ("work-items.commands.v1", "onboarding.events.v1"),
     inbox="forever",
-    description="applies commands to work items; its inbox rows are durable keys, so an offset moved back repeats nothing",
+    description="applies commands to work items; its inbox rows are durable, so an offset moved back repeats nothing",
 )
 
 # A table version is a consumer of its own: another version is one more line here.
@@ -165,7 +172,12 @@ GROUPS: dict[str, Group] = {
     for group in (
         WORK_ITEMS,
         *(
-            Group(f"projections.{table}.v{version}", topics, rebuilds=True, description=f"table {table}, version {version}")
+            Group(
+                f"projections.{table}.v{version}",
+                topics,
+                rebuilds=True,
+                description=f"table {table}, version {version}",
+            )
             for table, version, topics in PROJECTION_VERSIONS.values()
         ),
     )

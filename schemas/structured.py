@@ -1,7 +1,7 @@
 """CloudEvents' JSON format: one JSON object that holds the attributes and the data (structured mode).
 
-`data` comes out as the very bytes that the sender wrote: reading and writing it anew would turn 1.10 into 1.1 and an integer
-above 64 bits into a float, and the two modes of one event would differ.
+`data` comes out as the very bytes that the sender wrote: reading and writing it anew would turn 1.10 into 1.1 and an
+integer above 64 bits into a float, and the two modes of one event would differ.
 """
 
 import binascii
@@ -23,7 +23,7 @@ _scan = json.JSONDecoder().raw_decode
 def read_structured(value: bytes | None, known: Collection[str]) -> tuple[dict[str, str], bytes | None]:
     """The `known` attributes as text, and the data (None for a tombstone).
 
-    Raises UndecodableMessage: no JSON object in UTF-8, an attribute twice or of a wrong type, data twice, broken base64.
+    Raises UndecodableMessage: no JSON object in UTF-8, a member twice or of a wrong type, data twice, broken base64.
     """
     if value is None:
         raise UndecodableMessage("a structured CloudEvent needs a value, found none")
@@ -46,7 +46,9 @@ def _members(value: bytes, known: Collection[str]) -> dict[str, tuple[Any, str]]
                 members[name] = (item, text)
         return members
     except (orjson.JSONDecodeError, RecursionError, ValueError) as error:
-        raise UndecodableMessage("the structured CloudEvent is not valid JSON in UTF-8, or it is nested too deep") from error
+        raise UndecodableMessage(
+            "the structured CloudEvent is not valid JSON in UTF-8, or it is nested too deep"
+        ) from error
 
 
 def _walk(text: str) -> Iterator[tuple[str, Any, str]]:

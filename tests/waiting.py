@@ -4,15 +4,21 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TypeVar, overload
 
 Result = TypeVar("Result")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.002, 0.1
 
 
-async def until(
-    condition: Callable[[], Result | Awaitable[Result]], deadline: float = 10.0, what: str = "the condition"
-) -> Result:
+@overload
+async def until(condition: Callable[[], Awaitable[Result]], deadline: float = ..., what: str = ...) -> Result: ...
+
+
+@overload
+async def until(condition: Callable[[], Result], deadline: float = ..., what: str = ...) -> Result: ...
+
+
+async def until(condition: Callable[[], object], deadline: float = 10.0, what: str = "the condition") -> object:
     """Asks again and again until the answer is true and returns it; AssertionError names `what` and the last answer.
 
     An exception of the condition is no answer: it ends the wait.
@@ -20,7 +26,7 @@ async def until(
     started, pause = time.monotonic(), _FIRST_PAUSE
     while True:
         answer = condition()
-        result: Result = await answer if inspect.isawaitable(answer) else answer  # type: ignore[assignment]
+        result: object = await answer if inspect.isawaitable(answer) else answer
         if result:
             return result
         if time.monotonic() - started > deadline:

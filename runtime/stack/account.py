@@ -41,7 +41,7 @@ def database_account(programs: Path, home: Path) -> Account:
     if setpriv is None:
         raise MissingPart("PostgreSQL refuses to run as root, and setpriv is not installed", "install util-linux")
     entry = _unprivileged_user()
-    become = (setpriv, "--reuid", str(entry.pw_uid), "--regid", str(entry.pw_gid), "--clear-groups")
+    become: tuple[str, ...] = (setpriv, "--reuid", str(entry.pw_uid), "--regid", str(entry.pw_gid), "--clear-groups")
     if not _can_reach(become, programs, home):
         become = (*become, *_right_to_traverse())
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, become)

@@ -29,7 +29,7 @@ from schemas.errors import TransientError
 READY_SECONDS = 60.0
 _LOG4J = PROJECT / "deploy" / "local" / "kafka" / "log4j2.properties"
 # A combined node that hands over its partitions while the quorum goes down with it may wait for ever: hence the bound.
-_STOP_STEPS = ((signal.SIGTERM, 10.0),)
+STOP_STEPS = ((signal.SIGTERM, 10.0),)
 _SETTINGS = {
     "process.roles": "broker,controller",
     "controller.listener.names": "CONTROLLER",
@@ -199,7 +199,7 @@ class KafkaCluster:
     def stop(self, node: int | None = None) -> None:
         """Asks one node or all at once to end, and kills what does not within ten seconds."""
         chosen = self._chosen(node)
-        processes.end(_live(chosen), _STOP_STEPS)
+        processes.end(_live(chosen), STOP_STEPS)
         for broker in chosen:
             broker.pid_file.unlink(missing_ok=True)
 

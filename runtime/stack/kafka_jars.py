@@ -58,7 +58,7 @@ def _copy(folder: Path, java: Java) -> None:
     shutil.rmtree(draft, ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)
     # Batch mode and -q: no progress lines, only errors.
-    command = [maven, "-q", "-B", "-f", POM, _GOAL, f"-DoutputDirectory={draft}", "-DincludeScope=runtime"]
+    command = [str(maven), "-q", "-B", "-f", str(POM), _GOAL, f"-DoutputDirectory={draft}", "-DincludeScope=runtime"]
     environment = {**os.environ, "JAVA_HOME": str(java.home)}
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, env=environment, timeout=_MAVEN_SECONDS, cwd=POM.parent

@@ -60,7 +60,7 @@ def processes_working_in(directory: Path) -> list[Process]:
     found = []
     for entry in _PROC.glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if Path(os.readlink(entry / "cwd")) == directory.resolve() and (known := identify(int(entry.name))):
+            if (entry / "cwd").readlink() == directory.resolve() and (known := identify(int(entry.name))):
                 found.append(known)
     return found
 

@@ -30,7 +30,7 @@ class NodePorts:
 
 @dataclass(frozen=True, slots=True)
 class StackState:
-    """The state file: chosen ports and the cluster's id. `superuser_url` is for people and tests, never for processes."""
+    """The state file: chosen ports, the cluster's id. `superuser_url` is for people and tests, never for processes."""
 
     postgres_port: int
     kafka_ports: tuple[NodePorts, ...]
@@ -55,9 +55,7 @@ def read_state(home: Home) -> StackState | None:
     try:
         content = json.loads(home.state.read_text())
         ports = tuple(NodePorts(int(node["broker"]), int(node["controller"])) for node in content["kafka_ports"])
-        return StackState(
-            int(content["postgres_port"]), ports, str(content["kafka_cluster_id"]), str(content["superuser_url"])
-        )
+        return StackState(int(content["postgres_port"]), ports, str(content["kafka_cluster_id"]), str(content["superuser_url"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

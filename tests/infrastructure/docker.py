@@ -40,7 +40,9 @@ def start_kafka() -> tuple[str, Callable[[], object]]:
     from testcontainers.core.container import DockerContainer
 
     [port] = free_ports(1)
-    container = DockerContainer(KAFKA_IMAGE).with_bind_ports(9092, (LOOPBACK, port))
+    container = DockerContainer(KAFKA_IMAGE)
+    # with_bind_ports would publish the port on every interface.
+    container.ports["9092/tcp"] = (LOOPBACK, port)  # type: ignore[assignment]
     for name, value in _kafka_environment(port).items():
         container.with_env(name, value)
     container.start()

@@ -62,11 +62,13 @@ def read(environ: Mapping[str, str]) -> Reading:
     reading = Reading()
     _take_variables(environ, reading)
     _take_files(environ, reading)
-    if reading.text.get("CASESTREAM_ENVIRONMENT") == "production":
+    production = reading.text.get("CASESTREAM_ENVIRONMENT") == "production"
+    if production:
         _take_production_defaults(reading)
     else:
         _take_local_stack(reading)
-    reading.problems += [_unknown(key) for key in environ if _is_unknown(key)]
+    strangers = [key for key in environ if _is_unknown(key) and (production or not key.startswith(_FOR_TESTS))]
+    reading.problems += [_unknown(key) for key in strangers]
     return reading
 
 
@@ -115,7 +117,7 @@ def _local_environment() -> Mapping[str, str]:
 
 
 def _is_unknown(key: str) -> bool:
-    if not key.startswith((PREFIX, "DATABASE_URL_")) or key.startswith(_OTHERS):
+    if not key.startswith((PREFIX, "DATABASE_URL_")):
         return False
     plain = variables().get(key.removesuffix("_FILE"))
     return key not in variables() and not (plain and plain.may_be_file and key.endswith("_FILE"))

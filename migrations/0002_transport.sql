@@ -101,7 +101,21 @@ create table applied_sequences (
     primary key (tenant_id, group_name, source, topic, aggregate)
 );
 
+-- Where an aggregate's numbers were taken up although earlier ones never came, and why: first sight, a skipped range, an operator.
+create table sequence_baselines (
+    tenant_id  text not null,
+    group_name text not null,
+    source     text not null,
+    topic      text not null,
+    aggregate  text not null,
+    baseline   bigint not null,
+    reason     text not null check (reason in ('first-sight', 'skipped-range', 'operator')),
+    taken_at   timestamptz not null default cs_now(),
+    primary key (tenant_id, group_name, source, topic, aggregate, baseline)
+);
+
 -- Messages ahead of a missing number, until it comes. No poison: no DLT copy, no marker.
+-- `skip`: an operator says that the missing numbers will never come.
 create table waiting_messages (
     group_name  text not null,
     topic       text not null,
@@ -116,25 +130,25 @@ create table waiting_messages (
     value       bytea,
     headers     bytea not null,
     timestamp   bigint not null,
+    skip        boolean not null default false,
     since       timestamptz not null default cs_now(),
     primary key (group_name, topic, partition, "offset")
 );
 create index waiting_messages_by_aggregate on waiting_messages (group_name, topic, tenant_id, source, aggregate, sequence);
 
--- A key whose messages are set aside because one of them could not be applied. `ordered`: what an operator wants done.
+-- A key whose messages are set aside because one of them could not be applied.
 create table parked_keys (
     group_name text not null,
     topic      text not null,
     partition  integer not null,
     key        bytea not null,
     tenant_id  text not null,
-    ordered    text check (ordered in ('redrive')),
     since      timestamptz not null default cs_now(),
     primary key (group_name, topic, key)
 );
-create index parked_keys_ordered on parked_keys (group_name, topic, partition) where ordered is not null;
 
 -- Every parked message, with its reason; followers of a poisoned key have reason 'follows'.
+-- `ordered` is what an operator wants done; only the partition's owner does it.
 create table parked_messages (
     group_name  text not null,
     topic       text not null,
@@ -154,6 +168,7 @@ create table parked_messages (
     primary key (group_name, topic, partition, "offset")
 );
 create index parked_messages_by_key on parked_messages (group_name, topic, key, "offset");
+create index parked_messages_ordered on parked_messages (group_name, topic, partition) where ordered is not null;
 create index parked_messages_by_fingerprint on parked_messages (group_name, fingerprint, parked_at);
 
 alter table outbox_events enable row level security;
@@ -170,6 +185,8 @@ alter table inbox enable row level security;
 alter table inbox force row level security;
 alter table applied_sequences enable row level security;
 alter table applied_sequences force row level security;
+alter table sequence_baselines enable row level security;
+alter table sequence_baselines force row level security;
 alter table waiting_messages enable row level security;
 alter table waiting_messages force row level security;
 alter table parked_keys enable row level security;
@@ -183,7 +200,7 @@ grant select, delete on outbox_events to cs_scan;
 grant select on outbox_debezium to cs_scan;
 grant select, update on relay_shards to cs_scan;
 grant select, insert, update, delete on consumer_groups, consumer_offsets, skipped_ranges, inbox, applied_sequences,
-    waiting_messages, parked_keys, parked_messages to cs_worker;
+    sequence_baselines, waiting_messages, parked_keys, parked_messages to cs_worker;
 grant select on consumer_groups, consumer_offsets, skipped_ranges, waiting_messages, parked_keys, parked_messages to cs_scan;
 
 create policy outbox_events_api on outbox_events for insert to cs_api with check (tenant_id = app_tenant());
@@ -198,6 +215,7 @@ create policy skipped_ranges_worker on skipped_ranges to cs_worker using (true);
 create policy skipped_ranges_scan on skipped_ranges for select to cs_scan using (true);
 create policy inbox_worker on inbox to cs_worker using (tenant_id = any (app_tenants()));
 create policy applied_sequences_worker on applied_sequences to cs_worker using (tenant_id = any (app_tenants()));
+create policy sequence_baselines_worker on sequence_baselines to cs_worker using (tenant_id = any (app_tenants()));
 create policy waiting_messages_worker on waiting_messages to cs_worker using (true);
 create policy waiting_messages_scan on waiting_messages for select to cs_scan using (true);
 create policy parked_keys_worker on parked_keys to cs_worker using (true);

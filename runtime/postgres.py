@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 
 from runtime.settings import Settings
+from runtime.sql import Connection
 from schemas.errors import TransientError
 
 Role = Literal["api", "worker", "scan", "migrate"]
@@ -24,7 +25,7 @@ TRANSIENT = (
     asyncpg.SerializationError,
     asyncpg.LockNotAvailableError,
     asyncpg.QueryCanceledError,
-    asyncpg.TransactionTimeoutError if hasattr(asyncpg, "TransactionTimeoutError") else asyncpg.QueryCanceledError,
+    asyncpg.TransactionTimeoutError,
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
@@ -37,6 +38,11 @@ TRANSIENT = (
     OSError,
     TransientError,
 )
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same attempt may succeed later. A parameter that asyncpg cannot encode never will."""
+    return isinstance(error, TRANSIENT) and not isinstance(error, ValueError)
 
 
 def role_url(settings: Settings, role: Role) -> str:
@@ -71,8 +77,8 @@ async def open_pool(settings: Settings, role: Role, *, size: int = 4, wait: bool
                 command_timeout=30,
                 server_settings={"application_name": f"casestream-{role}"},
             )
-        except TRANSIENT:
-            if not wait:
+        except TRANSIENT as error:
+            if not wait or not is_transient(error):
                 raise
             await asyncio.sleep(delay)
             delay = min(delay * 2, 2.0)
@@ -85,7 +91,7 @@ def array_literal(items: Sequence[str]) -> str:
 
 
 @asynccontextmanager
-async def tenant_transaction(pool: asyncpg.Pool, tenant_id: str) -> AsyncIterator[asyncpg.Connection]:
+async def tenant_transaction(pool: asyncpg.Pool, tenant_id: str) -> AsyncIterator[Connection]:
     """A transaction of one tenant for a door that runs as cs_api."""
     async with pool.acquire() as conn, conn.transaction():
         await conn.execute("select set_config('app.tenant', $1, true)", tenant_id)
@@ -93,7 +99,7 @@ async def tenant_transaction(pool: asyncpg.Pool, tenant_id: str) -> AsyncIterato
 
 
 @asynccontextmanager
-async def tenants_transaction(pool: asyncpg.Pool, tenant_ids: Sequence[str]) -> AsyncIterator[asyncpg.Connection]:
+async def tenants_transaction(pool: asyncpg.Pool, tenant_ids: Sequence[str]) -> AsyncIterator[Connection]:
     """A transaction of several tenants for a job that runs as cs_worker."""
     async with pool.acquire() as conn, conn.transaction():
         await conn.execute("select set_config('app.tenants', $1, true)", array_literal(tenant_ids))

@@ -62,10 +62,10 @@ class Queries:
         return list(self._blocks)
 
 
-def load_queries(beside: str | Path, name: str | None = None) -> Queries:
+def load_queries(beside: str | Path, name: str | None = None, *, rename: Mapping[str, str] | None = None) -> Queries:
     """Read the blocks of `name` in the folder of `beside`; by default the `.sql` file of the same stem.
 
-    Raises ValueError when two blocks share a name or a comment stands behind code.
+    `rename` puts one plain identifier in place of another: the versions of a table share their SQL. Raises ValueError when two blocks share a name or a comment stands behind code.
     """
     home = Path(beside)
     path = home.with_suffix(".sql") if name is None else home.parent / name
@@ -74,9 +74,18 @@ def load_queries(beside: str | Path, name: str | None = None) -> Queries:
     blocks: dict[str, tuple[str, QueryCall]] = {}
     for datum in loader.load_query_data_from_file(path, encoding="utf-8"):
         _refuse_doubtful(path, datum, blocks)
+        datum = datum._replace(sql=_renamed(datum.sql, rename or {}))
         parameters = tuple(adapter.var_sorted[datum.query_name])
         blocks[datum.query_name] = (datum.sql, _CALLS[datum.operation_type](datum.sql, _orderer(datum, parameters)))
     return Queries(path, blocks)
+
+
+def _renamed(sql: str, rename: Mapping[str, str]) -> str:
+    for old, new in rename.items():
+        if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", new):
+            raise ValueError(f"{new!r} is no plain identifier: expected lower case letters, digits and underscores")
+        sql = re.sub(rf"\b{re.escape(old)}\b", new, sql)
+    return sql
 
 
 def _refuse_doubtful(path: Path, datum: QueryDatum, blocks: Mapping[str, object]) -> None:

@@ -6,20 +6,17 @@ The caller has locked the aggregate's row before it drew `sequence` and before i
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from uuid import UUID
 from zlib import crc32
 
-import asyncpg
-
 from runtime.ids import uuid7
-from runtime.sql import load_queries
+from runtime.sql import Connection, load_queries
 from schemas.envelope import CloudEvent, to_headers
 from schemas.headers import pack_headers
 from schemas.models import Payload
 
 SHARDS = 16  # for ever: a row's shard is stored, but a key must never change its shard while rows are unsent
-queries = load_queries(Path(__file__).with_name("outbox.sql"))
+queries = load_queries(__file__, "outbox.sql")
 
 
 def record_key(tenant_id: str, aggregate: str, aggregate_id: str) -> bytes:
@@ -54,7 +51,7 @@ class Outbox:
     def __init__(self, source: str) -> None:
         self.source = source
 
-    async def append(self, conn: asyncpg.Connection, events: Sequence[OutboxEvent]) -> None:
+    async def append(self, conn: Connection, events: Sequence[OutboxEvent]) -> None:
         """Insert the events in order. Raises asyncpg.CheckViolationError for one above the size limit."""
         if events:
             rows = [self._row(event) for event in events]

@@ -1,0 +1,188 @@
+"""One batch, one transaction: the numbered steps 2 to 8 of DESIGN section 5 (P2, P4).
+
+2 begin, set the batch's tenants    3 fence    4 look up what was seen, waits or is marked    5 load (locks)
+6 decide in memory (`plan`)    7 write state, history, outbox, inbox, numbers, waiting and parked rows    8 commit
+
+The same steps serve fetched records, a redrive, and waiting messages that are let go: there is no second executor.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Protocol
+
+import asyncpg
+
+from processors.shell.decoding import decode, poison
+from processors.shell.messages import Aggregate, Decoded, Identity, Message, Poison, Position, Record
+from processors.shell.offsets import Owned, Partition, fence, queries
+from processors.shell.plan import FOLLOWS, Known, Outcome, Plan, aggregates_of, keys_of, unnumbered
+from processors.shell.processor import Processor
+from processors.shell.sequences import columns_of
+from processors.shell.set_aside import park, settle_orders, wait
+from runtime.failpoints import reach
+from runtime.postgres import array_literal
+from runtime.sql import Connection
+from schemas.headers import unpack_headers
+
+
+class DeadLetters(Protocol):
+    """Sends copies of parked messages and awaits the broker."""
+
+    async def copy(self, parked: Sequence[Poison]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one transaction handles. `nexts`: where each touched partition stands afterwards.
+
+    `redriven` and `unwaited` are positions of items that come from the parked and waiting rows; `discards` those that an
+    operator gave up; `baselines` the numbers below which an aggregate's missing events will never come, with the reason.
+    """
+
+    items: Sequence[Decoded]
+    nexts: Mapping[Partition, int]
+    redriven: frozenset[Position] = frozenset()
+    unwaited: frozenset[Position] = frozenset()
+    discards: frozenset[Position] = frozenset()
+    baselines: Mapping[Aggregate, tuple[int, str]] = field(default_factory=dict)
+
+    def tenants(self) -> list[str]:
+        found = {item.tenant_id if isinstance(item, Poison) else item.event.tenant for item in self.items}
+        return sorted(found | {aggregate.tenant_id for aggregate in self.baselines})
+
+    def halves(self) -> tuple["Batch", "Batch"]:
+        """Two batches that together do the same, to find the item that makes this one fail."""
+        middle = len(self.items) // 2
+        first, second = self.items[:middle], self.items[middle:]
+        reached = {partition: offset for partition, offset in next_offsets(first).items() if partition in self.nexts}
+        if self.redriven or self.unwaited:
+            reached = dict(self.nexts)
+        # A baseline is taken once, by the half that goes first.
+        return replace(self, items=first, nexts=reached), replace(self, items=second, baselines={})
+
+    def poisoned(self, error: Exception) -> "Batch":
+        """The batch of one whose item cannot be saved: it will be parked."""
+        item = self.items[0]
+        tenant = item.tenant_id if isinstance(item, Poison) else item.event.tenant
+        return replace(self, items=[poison(item.record, tenant, error)])
+
+
+def next_offsets(items: Sequence[Decoded]) -> dict[Partition, int]:
+    """Where each partition stands after these fetched items."""
+    return {
+        Partition(item.record.position.topic, item.record.position.partition): item.record.position.offset + 1 for item in items
+    }
+
+
+class BatchApplier:
+    """Runs batches of one group."""
+
+    def __init__(
+        self, processor: Processor[Any, Any], pool: asyncpg.Pool, dead_letters: DeadLetters, decode_limit_bytes: int
+    ) -> None:
+        self.processor, self.group = processor, processor.group.name
+        self._pool, self._dead_letters, self._limit = pool, dead_letters, decode_limit_bytes
+
+    def decode(self, record: Record) -> Decoded:
+        return decode(record, self.processor.interests, self._limit)
+
+    async def apply(self, owned: Mapping[Partition, Owned], batch: Batch) -> Outcome:
+        """Commit the batch. Raises LostFence, whatever PostgreSQL or the processor raises, and nothing was written then."""
+        await reach("shell.before-begin")
+        async with self._pool.acquire() as conn, conn.transaction():
+            row = await queries.begin_batch(conn, tenants=array_literal(batch.tenants()))
+            await reach("shell.after-begin")
+            await fence(conn, self.group, owned, batch.nexts)
+            await reach("shell.after-fence")
+            outcome = await self._decide(conn, batch, row["now"])
+            await self._write(conn, batch, outcome, row["now"])
+            await reach("shell.before-commit")
+        await reach("shell.after-commit")
+        return outcome
+
+    async def _decide(self, conn: Connection, batch: Batch, now: datetime) -> Outcome:
+        known = await self._look_up(conn, batch)
+        await reach("shell.after-look-up")
+        candidates = [item for item in (*batch.items, *known.waiting.values()) if isinstance(item, Message)]
+        messages = [message for message in candidates if _wanted(message, known)]
+        known.states = await self.processor.load(conn, messages) if messages else {}
+        await reach("shell.after-load")
+        decide = self.processor.decide
+        plan = Plan(known, self.processor.key, lambda state, message: decide(state, message, now), poison, batch.discards)
+        outcome = plan.run(batch.items)
+        for aggregate, (baseline, _) in batch.baselines.items():
+            outcome.sequences.setdefault(aggregate, baseline)
+        return outcome
+
+    async def _look_up(self, conn: Connection, batch: Batch) -> Known:
+        known = Known()
+        if keys := set(keys_of(batch.items)):
+            topics, order_keys = [topic for topic, _ in keys], [key for _, key in keys]
+            rows = await queries.find_marked_keys(conn, group_name=self.group, topics=topics, keys=order_keys)
+            known.marked = {(row["topic"], row["key"]) for row in rows}
+            known.marked -= {item.record.order_key for item in batch.items if item.record.position in batch.redriven}
+        if aggregates := aggregates_of(batch.items):
+            known.last = await self.processor.sequences.last_applied(conn, self.group, aggregates)
+            known.last.update({aggregate: baseline for aggregate, (baseline, _) in batch.baselines.items()})
+            known.waiting = await self._waiting(conn, aggregates, batch.unwaited)
+        if identities := unnumbered(batch.items):
+            known.seen = await self._seen(conn, identities)
+        return known
+
+    async def _waiting(
+        self, conn: Connection, aggregates: Sequence[Aggregate], unwaited: frozenset[Position]
+    ) -> dict[tuple[Aggregate, int], Decoded]:
+        rows = await queries.find_waiting(conn, group_name=self.group, **columns_of(aggregates))
+        waiting = {}
+        for row in rows:
+            record = stored_record(row)
+            if record.position not in unwaited:
+                aggregate = Aggregate(row["tenant_id"], row["source"], row["topic"], row["aggregate"])
+                waiting[aggregate, row["sequence"]] = self.decode(record)
+        return waiting
+
+    async def _seen(self, conn: Connection, identities: Sequence[Identity]) -> set[Identity]:
+        rows = await queries.find_seen_identities(conn, group_name=self.group, **_identity_columns(identities))
+        return {Identity(row["tenant_id"], row["source"], row["event_id"]) for row in rows}
+
+    async def _write(self, conn: Connection, batch: Batch, outcome: Outcome, now: datetime) -> None:
+        if outcome.changed or outcome.outputs:
+            await self.processor.save(conn, outcome.changed, outcome.outputs, now)
+        await reach("shell.after-save")
+        if outcome.sequences:
+            await self.processor.sequences.record(conn, self.group, outcome.sequences)
+        if outcome.identities:
+            await queries.insert_identities(conn, group_name=self.group, **_identity_columns(outcome.identities))
+        for aggregate, (baseline, reason) in batch.baselines.items():
+            await queries.insert_baseline(conn, group_name=self.group, baseline=baseline, reason=reason, **aggregate._asdict())
+        await wait(conn, self.group, outcome, batch.unwaited, batch.items)
+        await park(conn, self.group, outcome.parked)
+        await settle_orders(conn, self.group, batch.items, batch.redriven, outcome)
+        await reach("shell.after-write")
+        copies = [item for item in outcome.parked if item.record.position not in batch.redriven or item.reason != FOLLOWS]
+        if copies:
+            await self._dead_letters.copy(copies)
+
+
+def _wanted(message: Message, known: Known) -> bool:
+    """Whether deciding may need the message's state: of interest, and not certainly a duplicate."""
+    if message.payload is None:
+        return False
+    if message.aggregate is not None:
+        return (message.event.sequence or 0) > known.last.get(message.aggregate, 0)
+    return message.identity not in known.seen
+
+
+def _identity_columns(identities: Sequence[Identity]) -> dict[str, list[str]]:
+    return {
+        "tenant_ids": [identity.tenant_id for identity in identities],
+        "sources": [identity.source for identity in identities],
+        "event_ids": [identity.event_id for identity in identities],
+    }
+
+
+def stored_record(row: Mapping[str, Any]) -> Record:
+    """A record as the waiting or parked rows keep it: the same bytes that Kafka delivered."""
+    position = Position(row["topic"], row["partition"], row["offset"])
+    return Record(position, row["key"], row["value"], tuple(unpack_headers(row["headers"])), row["timestamp"])

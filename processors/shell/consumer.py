@@ -1,0 +1,234 @@
+"""The loop of one consumer group member: steps 1 and 9 around the batch, takeover, orders, gaps, stop (P1, P4, P5).
+
+    assigned -> noted -> taken (epoch raised) -> fetch -> batch commits -> position -> mirror to Kafka
+                  ^                                  |
+                  +------ broker still says ours ----+-- fence lost --> broker refuses: let go
+
+Between fetches, once a second, it does what operators ordered (redrive, discard), closes gaps that may be closed, and
+looks whether its group was stopped. Never sleeps in a batch, never trusts Kafka's offset.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import asyncpg
+from aiokafka import AIOKafkaConsumer, OffsetAndMetadata
+from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from aiokafka.structs import ConsumerRecord
+
+from domain.incidents import Incident, open_incidents
+from processors.shell import metrics
+from processors.shell.assignment import MIRROR_PREFIX, Assignment
+from processors.shell.batch import Batch, BatchApplier, next_offsets
+from processors.shell.committing import Committer, Stopping
+from processors.shell.dead_letters import DeadLetterTopic
+from processors.shell.messages import Position, Record
+from processors.shell.offsets import LostFence, Owned, Partition
+from processors.shell.park_rate import ParkRate
+from processors.shell.plan import Outcome
+from processors.shell.processor import Processor
+from processors.shell.rounds import Rounds
+from runtime.failpoints import reach
+from runtime.kafka import admin, consumer, logical, physical
+from runtime.logging import get_logger
+from runtime.postgres import is_transient, open_pool
+from runtime.settings import Settings
+
+log = get_logger(__name__)
+POLL_MS = 200
+ROUND_SECONDS = 1.0
+MIRROR_SECONDS = 0.5
+
+
+class GroupMember:
+    """One member of one group. `instance` is its static membership name: restarted under it, it gets its partitions back."""
+
+    def __init__(self, settings: Settings, processor: Processor[Any, Any], instance: str, stop: asyncio.Event) -> None:
+        self.settings, self.processor, self.group, self.stop = settings, processor, processor.group.name, stop
+        self._instance = instance
+        self._rate = ParkRate(settings.parking.stop_count, settings.parking.stop_share)
+        self._mirrored: dict[Partition, int] = {}
+        self._consumer: AIOKafkaConsumer
+        self._assignment: Assignment
+        self._pool: asyncpg.Pool
+
+    async def run(self) -> None:
+        """Until `stop`: then the running batch is finished, offsets are mirrored, and the member leaves."""
+        async with AsyncExitStack() as stack:
+            await self._connect(stack)
+            clock = asyncio.get_running_loop().time
+            next_round = next_mirror = clock()
+            while not self.stop.is_set():
+                try:
+                    await self._assignment.take_noted(self._pool, self._admin)
+                    if clock() >= next_round:
+                        await self._rounds.go(dict(self._assignment.owned))
+                        next_round = clock() + ROUND_SECONDS
+                    await self._poll()
+                    if clock() >= next_mirror:
+                        await self._mirror()
+                        next_mirror = clock() + MIRROR_SECONDS
+                except Stopping:
+                    break
+                except LostFence as lost:
+                    await self._on_lost_fence(lost.partitions)
+                except Exception as error:
+                    if not (is_transient(error) or isinstance(error, KafkaError)):
+                        raise
+                    log.warning("waiting for PostgreSQL or Kafka", group=self.group, error=error)
+                    await self._pause()
+            await self._mirror()
+
+    async def _connect(self, stack: AsyncExitStack) -> None:
+        self._pool = await open_pool(self.settings, "worker", size=2)
+        stack.push_async_callback(self._pool.close)
+        dead_letters = DeadLetterTopic(self.settings, self.group)
+        stack.push_async_callback(dead_letters.close)
+        self._applier = BatchApplier(self.processor, self._pool, dead_letters, self.settings.decode_limit_bytes)
+        self._committer = Committer(self._apply, self._committed, self.stop)
+        self._admin = admin(self.settings)
+        await self._start(self._admin)
+        stack.push_async_callback(self._admin.close)
+        self._consumer = consumer(self.settings, self.group, self._instance)
+        self._assignment = Assignment(self.settings, self.group, self._instance, self._consumer)
+        self._rounds = Rounds(self, self._pool, self._applier, self._committer)
+        topics = [physical(self.settings, topic) for topic in self.processor.group.topics]
+        self._consumer.subscribe(topics, listener=self._assignment)
+        await self._start(self._consumer)
+        stack.push_async_callback(self._consumer.stop)
+
+    async def _start(self, client: Any) -> None:
+        while True:
+            try:
+                await client.start()
+                return
+            except (KafkaError, OSError) as error:
+                log.warning("waiting for Kafka", group=self.group, error=error)
+                await self._pause()
+                if self.stop.is_set():
+                    raise
+
+    async def _pause(self) -> None:
+        try:
+            await asyncio.wait_for(self.stop.wait(), 0.5)
+        except TimeoutError:
+            return
+
+    async def _poll(self) -> None:
+        try:
+            fetched = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=self.settings.consumer.batch_max_records)
+        except NoOffsetForPartitionError:
+            return  # the fetcher looked before the partition was taken; taking it sets the position
+        except OffsetOutOfRangeError as error:
+            await self._on_out_of_range(error)
+            return
+        records = [self._record(record) for batch in fetched.values() for record in batch]
+        owned = self._assignment.owned
+        items = [self._applier.decode(record) for record in records if _expected(record, owned)]
+        if items:
+            await reach("shell.after-fetch")
+            await self._committer.commit(Batch(items, next_offsets(items)))
+
+    def _record(self, record: ConsumerRecord[bytes, bytes]) -> Record:
+        position = Position(logical(self.settings, record.topic), record.partition, record.offset)
+        return Record(position, record.key, record.value, tuple(record.headers), record.timestamp)
+
+    async def _apply(self, batch: Batch) -> Outcome:
+        owned = self._assignment.owned
+        if missing := [partition for partition in batch.nexts if partition not in owned]:
+            raise LostFence(missing)
+        with metrics.batch_seconds.labels(self.group).time():
+            return await self._applier.apply(dict(owned), batch)
+
+    def _committed(self, batch: Batch, outcome: Outcome) -> None:
+        for partition, position in batch.nexts.items():
+            if partition in self._assignment.owned:
+                self._assignment.owned[partition].position = position
+        metrics.applied.labels(self.group).inc(len(outcome.applied))
+        metrics.duplicates.labels(self.group).inc(outcome.duplicates)
+        metrics.parked.labels(self.group).inc(len(outcome.parked))
+        newly = 0 if batch.redriven else len(outcome.poisoned)
+        if self._rate.add(asyncio.get_running_loop().time(), len(batch.items), newly):
+            self._rounds.stop_group_soon("more than the allowed share of messages was poisoned within a minute")
+
+    async def _mirror(self) -> None:
+        """Step 9: tell Kafka, for lag tools. A refusal is no trouble; a former owner is stopped by its fence."""
+        owned = self._assignment.owned
+        moved = {part: own for part, own in owned.items() if self._mirrored.get(part) != own.position}
+        if not moved:
+            return
+        try:
+            await self._consumer.commit(_mirror_offsets(self._assignment, moved))
+        except (KafkaError, OSError) as error:
+            log.info("offsets not mirrored", group=self.group, error=error)
+            return
+        self._mirrored.update({partition: own.position for partition, own in moved.items()})
+
+    async def _on_lost_fence(self, partitions: Iterable[Partition]) -> None:
+        """The broker knows who owns a partition: it takes our mirror commit, or we let go."""
+        metrics.lost_fences.labels(self.group).inc()
+        for partition in partitions:
+            own = self._assignment.owned.get(partition)
+            if own is None:
+                continue
+            try:
+                await self._consumer.commit(_mirror_offsets(self._assignment, {partition: own}))
+            except (KafkaError, OSError):
+                log.warning("partition let go", group=self.group, topic=partition.topic, partition=partition.number)
+                self._assignment.release(partition)
+            else:
+                log.warning("partition taken again", group=self.group, topic=partition.topic, partition=partition.number)
+                self._assignment.retake(partition)
+
+    async def _on_out_of_range(self, error: OffsetOutOfRangeError) -> None:
+        for topic_partition, offset in error.args[0].items():
+            partition = self._assignment.partition(topic_partition)
+            if partition not in self._assignment.owned:
+                continue
+            self._assignment.halt(partition)
+            async with self._pool.acquire() as conn:
+                await open_incidents(conn, [_out_of_range(self.group, partition, offset)])
+
+    async def end_offset(self, partition: Partition) -> int:
+        """Where the partition ends now."""
+        topic_partition = self._assignment.topic_partition(partition)
+        ends = await self._consumer.end_offsets([topic_partition])
+        return int(ends[topic_partition])
+
+    def hold(self) -> None:
+        """The group is stopped: fetch nothing, stay a member."""
+        for partition in self._assignment.owned:
+            self._consumer.pause(self._assignment.topic_partition(partition))
+
+    def go_on(self) -> None:
+        """The group runs again."""
+        for partition in set(self._assignment.owned) - self._assignment.halted:
+            self._consumer.resume(self._assignment.topic_partition(partition))
+
+
+def _expected(record: Record, owned: dict[Partition, Owned]) -> bool:
+    """Drops what was fetched before a partition was lost, or again after it was taken."""
+    own = owned.get(Partition(record.position.topic, record.position.partition))
+    return own is not None and record.position.offset >= own.position
+
+
+def _mirror_offsets(assignment: Assignment, owned: dict[Partition, Owned]) -> dict[Any, OffsetAndMetadata]:
+    return {
+        assignment.topic_partition(partition): OffsetAndMetadata(own.position, f"{MIRROR_PREFIX}{own.epoch}")
+        for partition, own in owned.items()
+    }
+
+
+def _out_of_range(group: str, partition: Partition, offset: int) -> Incident:
+    place = f"{partition.topic}-{partition.number}"
+    return Incident(
+        tenant_id="",
+        kind="offset-out-of-range",
+        fingerprint="offset-out-of-range",
+        object_type="partition",
+        object_id=f"{group}/{place}",
+        summary=f"group {group} stands at offset {offset} of {place}, which Kafka does not have: the partition is stopped",
+        cure=f"casestream offsets move --group {group} --topic {partition.topic} --partition {partition.number} --to-earliest",
+    )

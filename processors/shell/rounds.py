@@ -1,0 +1,119 @@
+"""What a member does between fetches, once a second: orders, gaps, and whether its group is stopped.
+
+Orders are done by the partition's owner through the normal batch, so nothing else ever applies a message.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from domain.incidents import Incident, open_incidents
+from processors.shell import metrics
+from processors.shell.batch import Batch, BatchApplier, stored_record
+from processors.shell.committing import Committer
+from processors.shell.gaps import Gap, GapWatch
+from processors.shell.offsets import Owned, Partition, queries
+from processors.shell.sequences import columns_of
+from runtime.logging import get_logger
+from runtime.sql import Connection
+
+if TYPE_CHECKING:
+    from processors.shell.consumer import GroupMember
+
+log = get_logger(__name__)
+PAGE = 500
+
+
+class Rounds:
+    """The once-a-second duties of one member."""
+
+    def __init__(self, member: "GroupMember", pool: asyncpg.Pool, applier: BatchApplier, committer: Committer) -> None:
+        self._member, self._pool, self._applier, self._committer = member, pool, applier, committer
+        self._group = member.group
+        self._gaps = GapWatch(self._group, member.settings.ce_source, member.processor.sequences, member.end_offset)
+        self._stop_reason: str | None = None
+        self._stopped = False
+
+    def stop_group_soon(self, reason: str) -> None:
+        """Ask for the group's stop at the next round."""
+        self._stop_reason = reason
+
+    async def go(self, owned: dict[Partition, Owned]) -> None:
+        """One round. Raises what a batch raises."""
+        await self._watch_state()
+        if not owned:
+            return
+        while await self._redrive(owned):
+            pass
+        if not self._stopped:
+            await self._close_gaps(owned)
+
+    async def _watch_state(self) -> None:
+        async with self._pool.acquire() as conn:
+            if self._stop_reason is not None:
+                await queries.stop_group(conn, group_name=self._group, reason=self._stop_reason)
+                await open_incidents(conn, [self._stopped_incident(self._stop_reason)])
+                self._stop_reason = None
+            stopped = await queries.group_state(conn, group_name=self._group) == "stopped"
+        if stopped:
+            self._member.hold()
+        elif self._stopped:
+            self._member.go_on()
+        self._stopped = stopped
+
+    async def _redrive(self, owned: dict[Partition, Owned]) -> bool:
+        """A page of what operators ordered; True when there may be more."""
+        async with self._pool.acquire() as conn:
+            rows = await queries.find_ordered_messages(conn, group_name=self._group, most=PAGE, **_places(owned))
+        if not rows:
+            return False
+        items = [self._applier.decode(stored_record(row)) for row in rows]
+        positions = frozenset(item.record.position for item in items)
+        discards = frozenset(item.record.position for item, row in zip(items, rows, strict=True) if row["ordered"] == "discard")
+        log.info("redriving parked messages", group=self._group, count=len(items))
+        await self._committer.commit(Batch(items, _standing(items, owned), redriven=positions, discards=discards))
+        return len(rows) == PAGE
+
+    async def _close_gaps(self, owned: dict[Partition, Owned]) -> None:
+        async with self._pool.acquire() as conn, conn.transaction():
+            ready = await self._gaps.closable(conn, owned)
+            rows = [await self._waiting_rows(conn, gap) for gap, _ in ready]
+        metrics.waiting.labels(self._group).set(sum(map(len, rows)))
+        for (gap, reason), waiting in zip(ready, rows, strict=True):
+            items = [self._applier.decode(stored_record(row)) for row in waiting]
+            positions = frozenset(item.record.position for item in items)
+            log.warning("gap closed", group=self._group, topic=gap.partition.topic, reason=reason)
+            await self._committer.commit(
+                Batch(
+                    items,
+                    _standing(items, owned),
+                    unwaited=positions,
+                    baselines={gap.aggregate: (gap.lowest - 1, reason)},
+                )
+            )
+
+    async def _waiting_rows(self, conn: Connection, gap: Gap) -> list[Any]:
+        rows = await queries.find_waiting(conn, group_name=self._group, **columns_of([gap.aggregate]))
+        return sorted(rows, key=lambda row: row["sequence"])
+
+    def _stopped_incident(self, reason: str) -> Incident:
+        return Incident(
+            tenant_id="",
+            kind="group-stopped",
+            fingerprint="park-rate",
+            object_type="group",
+            object_id=self._group,
+            summary=f"group {self._group} stopped itself: {reason}",
+            cure=f"casestream dlt list --group {self._group}; mend the cause; casestream group resume {self._group}",
+        )
+
+
+def _places(owned: dict[Partition, Owned]) -> dict[str, list[Any]]:
+    return {"topics": [part.topic for part in owned], "partitions": [part.number for part in owned]}
+
+
+def _standing(items: Sequence[Any], owned: dict[Partition, Owned]) -> dict[Partition, int]:
+    """Set-aside messages move no offset: their partitions stand where they stand, and the fence still checks them."""
+    touched = {Partition(item.record.position.topic, item.record.position.partition) for item in items}
+    return {partition: owned[partition].position for partition in touched if partition in owned}

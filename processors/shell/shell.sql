@@ -1,0 +1,168 @@
+-- name: take_partitions
+-- Raise the epoch of partitions that we were assigned, so that a former owner's next fence fails. A new group begins at began_at.
+insert into consumer_offsets as o (group_name, topic, partition, next, epoch, began_at, owner)
+select :group_name, t.topic, t.partition, t.begin, 1, t.begin, :owner
+from unnest(:topics::text[], :partitions::int[], :begins::bigint[]) as t (topic, partition, begin)
+order by t.topic, t.partition
+on conflict (group_name, topic, partition) do update set epoch = o.epoch + 1, owner = excluded.owner, updated_at = cs_now()
+returning o.topic, o.partition, o.next, o.epoch, o.began_at;
+
+-- name: begin_batch^
+-- The tenants of a batch, and the batch's one instant.
+select set_config('app.tenants', :tenants, true), cs_now() as now;
+
+-- name: advance_offsets
+-- The fence: moves a partition only for its present owner, and only from where that owner's last batch ended.
+update consumer_offsets o
+set next = t.next, updated_at = cs_now()
+from unnest(:topics::text[], :partitions::int[], :epochs::bigint[], :positions::bigint[], :nexts::bigint[])
+         as t (topic, partition, epoch, position, next)
+where o.group_name = :group_name and o.topic = t.topic and o.partition = t.partition
+  and o.epoch = t.epoch and o.next = t.position
+returning o.topic, o.partition;
+
+-- name: find_marked_keys
+select topic, key from parked_keys
+where group_name = :group_name
+  and (topic, key) in (select * from unnest(:topics::text[], :keys::bytea[]));
+
+-- name: find_seen_identities
+select tenant_id, source, event_id from inbox
+where group_name = :group_name
+  and (tenant_id, source, event_id) in (select * from unnest(:tenant_ids::text[], :sources::text[], :event_ids::text[]));
+
+-- name: insert_identities!
+insert into inbox (tenant_id, group_name, source, event_id)
+select t.tenant_id, :group_name, t.source, t.event_id
+from unnest(:tenant_ids::text[], :sources::text[], :event_ids::text[]) as t (tenant_id, source, event_id)
+on conflict do nothing;
+
+-- name: find_sequences
+select tenant_id, source, topic, aggregate, sequence from applied_sequences
+where group_name = :group_name
+  and (tenant_id, source, topic, aggregate) in (
+      select * from unnest(:tenant_ids::text[], :sources::text[], :topics::text[], :aggregates::text[]));
+
+-- name: upsert_sequences!
+insert into applied_sequences (tenant_id, group_name, source, topic, aggregate, sequence)
+select t.tenant_id, :group_name, t.source, t.topic, t.aggregate, t.sequence
+from unnest(:tenant_ids::text[], :sources::text[], :topics::text[], :aggregates::text[], :sequences::bigint[])
+         as t (tenant_id, source, topic, aggregate, sequence)
+on conflict (tenant_id, group_name, source, topic, aggregate) do update set sequence = excluded.sequence;
+
+-- name: find_waiting
+select w.topic, w.partition, w."offset", w.source, w.aggregate, w.tenant_id, w.sequence, w.key, w.value, w.headers, w.timestamp
+from waiting_messages w
+where w.group_name = :group_name
+  and (w.topic, w.tenant_id, w.source, w.aggregate) in (
+      select * from unnest(:topics::text[], :tenant_ids::text[], :sources::text[], :aggregates::text[]));
+
+-- name: insert_waiting!
+insert into waiting_messages
+    (group_name, topic, partition, "offset", tenant_id, source, aggregate, sequence, waiting_for, key, value, headers, timestamp)
+select :group_name, t.*
+from unnest(:topics::text[], :partitions::int[], :offsets::bigint[], :tenant_ids::text[], :sources::text[],
+            :aggregates::text[], :sequences::bigint[], :waiting_for::bigint[], :keys::bytea[], :values::bytea[],
+            :headers::bytea[], :timestamps::bigint[])
+         as t (topic, partition, "offset", tenant_id, source, aggregate, sequence, waiting_for, key, value, headers, timestamp)
+on conflict do nothing;
+
+-- name: delete_waiting!
+delete from waiting_messages
+where group_name = :group_name
+  and (topic, partition, "offset") in (select * from unnest(:topics::text[], :partitions::int[], :offsets::bigint[]));
+
+-- name: park_messages!
+-- A redriven message that fails again keeps its row: attempts grow, the newest reason stands, the order is done.
+insert into parked_messages as p
+    (group_name, topic, partition, "offset", tenant_id, key, value, headers, timestamp, reason, fingerprint, error)
+select :group_name, t.*
+from unnest(:topics::text[], :partitions::int[], :offsets::bigint[], :tenant_ids::text[], :keys::bytea[], :values::bytea[],
+            :headers::bytea[], :timestamps::bigint[], :reasons::text[], :fingerprints::text[], :errors::text[])
+         as t (topic, partition, "offset", tenant_id, key, value, headers, timestamp, reason, fingerprint, error)
+on conflict (group_name, topic, partition, "offset") do update
+set attempts = p.attempts + (excluded.reason <> 'follows')::int,
+    reason = excluded.reason, fingerprint = excluded.fingerprint, error = excluded.error, ordered = null;
+
+-- name: mark_keys!
+insert into parked_keys (group_name, topic, partition, key, tenant_id)
+select distinct on (t.topic, t.key) :group_name, t.topic, t.partition, t.key, t.tenant_id
+from unnest(:topics::text[], :partitions::int[], :keys::bytea[], :tenant_ids::text[]) as t (topic, partition, key, tenant_id)
+where t.key is not null
+on conflict do nothing;
+
+-- name: find_ordered_messages
+-- What operators ordered in our partitions: whole keys in offset order, and single messages without a key.
+select p.topic, p.partition, p."offset", p.tenant_id, p.key, p.value, p.headers, p.timestamp, p.ordered
+from parked_messages p
+where p.group_name = :group_name
+  and (p.topic, p.partition) in (select * from unnest(:topics::text[], :partitions::int[]))
+  and (p.ordered is not null
+       or exists (select from parked_messages h
+                  where h.group_name = p.group_name and h.topic = p.topic and h.key = p.key and h.ordered is not null
+                    and h.partition = p.partition))
+order by p.topic, p.partition, p."offset"
+limit :most;
+
+-- name: delete_parked!
+delete from parked_messages
+where group_name = :group_name
+  and (topic, partition, "offset") in (select * from unnest(:topics::text[], :partitions::int[], :offsets::bigint[]));
+
+-- name: unmark_emptied_keys!
+-- The queue of a key is empty: later messages flow again.
+delete from parked_keys k
+where k.group_name = :group_name
+  and (k.topic, k.key) in (select * from unnest(:topics::text[], :keys::bytea[]))
+  and not exists (select from parked_messages p where p.group_name = k.group_name and p.topic = k.topic and p.key = k.key);
+
+-- name: continue_orders!
+-- A page of a key went well: the rest of the key follows, also what arrived after the order.
+update parked_messages set ordered = 'redrive'
+where group_name = :group_name and ordered is null
+  and (topic, key) in (select * from unnest(:topics::text[], :keys::bytea[]));
+
+-- name: drop_orders!
+-- A key failed again: what its other rows were ordered to do is over too.
+update parked_messages set ordered = null
+where group_name = :group_name and ordered is not null
+  and (topic, key) in (select * from unnest(:topics::text[], :keys::bytea[]));
+
+-- name: list_gaps
+-- Aggregates of our partitions that wait for a number, with their lowest waiting one.
+select w.topic, w.partition, w.tenant_id, w.source, w.aggregate, min(w.sequence) as lowest,
+       min(w.waiting_for) as waiting_for, bool_or(w.skip) as skip,
+       extract(epoch from cs_now() - min(w.since))::float8 as seconds,
+       exists (select from skipped_ranges r
+               where r.group_name = w.group_name and r.topic = w.topic and r.partition = w.partition
+                 and r.moved_at > coalesce((select max(b.taken_at) from sequence_baselines b
+                                            where b.tenant_id = w.tenant_id and b.group_name = w.group_name
+                                              and b.source = w.source and b.topic = w.topic and b.aggregate = w.aggregate),
+                                           '-infinity')) as skipped
+from waiting_messages w
+where w.group_name = :group_name
+  and (w.topic, w.partition) in (select * from unnest(:topics::text[], :partitions::int[]))
+group by w.group_name, w.topic, w.partition, w.tenant_id, w.source, w.aggregate
+order by min(w.since)
+limit :most;
+
+-- name: tenants_of_waiting$
+select coalesce(array_agg(distinct tenant_id), '{}') from waiting_messages
+where group_name = :group_name and (topic, partition) in (select * from unnest(:topics::text[], :partitions::int[]));
+
+-- name: outbox_holds$
+-- Whether an event of the aggregate still waits in the outbox.
+select exists (select from outbox_events
+               where tenant_id = :tenant_id and aggregate = :aggregate and aggregate_id = :aggregate_id);
+
+-- name: insert_baseline!
+insert into sequence_baselines (tenant_id, group_name, source, topic, aggregate, baseline, reason)
+values (:tenant_id, :group_name, :source, :topic, :aggregate, :baseline, :reason)
+on conflict do nothing;
+
+-- name: group_state$
+select coalesce((select state from consumer_groups where group_name = :group_name), 'running');
+
+-- name: stop_group!
+insert into consumer_groups (group_name, state, reason) values (:group_name, 'stopped', :reason)
+on conflict (group_name) do update set state = 'stopped', reason = excluded.reason, changed_at = cs_now();

@@ -25,7 +25,7 @@ from runtime.stack.kafka_jars import find_maven, jars_folder, missing_jars
 from runtime.stack.local import status
 from runtime.stack.logs import last_error
 from runtime.stack.parts import MissingPart
-from runtime.stack.ports import LOOPBACK, is_free
+from runtime.stack.ports import LOOPBACK, answers, is_free
 from runtime.stack.postgres import PostgresServer
 from runtime.stack.postgres_programs import find_postgres
 from runtime.stack.state import StackState, read_secrets, read_state
@@ -112,6 +112,13 @@ def _servers(home: Home) -> list[Finding]:
 
 
 def _postgres(home: Home, state: StackState) -> Finding:
+    try:
+        return _answering_postgres(home, state)
+    except MissingPart as error:
+        return Finding("postgresql", False, error.problem, error.remedy)
+
+
+def _answering_postgres(home: Home, state: StackState) -> Finding:
     known = read_secrets(home.secrets)
     alive = next(one.running for one in status(home) if one.server == "postgresql")
     log = home.logs / "postgres.log"
@@ -119,7 +126,7 @@ def _postgres(home: Home, state: StackState) -> Finding:
         return _dead("postgresql", [state.postgres_port], home.postgres / "postgres.pid", last_error(log))
     server = PostgresServer(home.postgres, log, state.postgres_port, known.superuser if known else "")
     address = f"{LOOPBACK}:{state.postgres_port}"
-    if not server.is_ready():
+    if not (server.is_ready() if known else answers(state.postgres_port)):
         found = f"it runs, but does not answer on {address}; {_reason(last_error(log))}"
         return Finding("postgresql", False, found, f"casestream down && {_UP}")
     return Finding("postgresql", True, f"answers on {address}")

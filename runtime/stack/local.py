@@ -29,6 +29,7 @@ from runtime.stack.state import (
     StackSecrets,
     StackState,
     ensure_secrets,
+    read_secrets,
     read_state,
     write_state,
 )
@@ -52,6 +53,7 @@ def up(home: Home, say: Say) -> StackState:
     """Starts what is not running and returns the addresses; twice is harmless. Raises MissingPart, TransientError."""
     with _locked(home):
         programs = _programs(home, say)
+        _refuse_lost_secrets(home)
         known = ensure_secrets(home)
         state = _state_with_usable_ports(home, known, say)
         write_state(home, state)
@@ -114,6 +116,15 @@ def _programs(home: Home, say: Say) -> BrokerPrograms:
     if missing_jars(home.cache) != []:
         say("fetching Kafka's jars with Maven (once)")
     return BrokerPrograms(java, fetch_jars(home.cache, java))
+
+
+def _refuse_lost_secrets(home: Home) -> None:
+    """New passwords would not open old data."""
+    if (home.postgres / "data").exists() and read_secrets(home.secrets) is None:
+        raise MissingPart(
+            f"{home.secrets} is gone or broken, so the data in {home.postgres} cannot be opened",
+            f"restore it, or give the data up: casestream down && rm -r {home.root}",
+        )
 
 
 def _state_with_usable_ports(home: Home, known: StackSecrets, say: Say) -> StackState:

@@ -32,6 +32,8 @@ _LONGEST_SOCKET_PATH = 107
 # SIGINT disconnects clients, SIGQUIT drops everything and leaves recovery to the next start; SIGTERM would wait
 # for clients for ever.
 _STOP_STEPS = ((signal.SIGINT, 15.0), (signal.SIGQUIT, 5.0))
+# For what a dead postmaster left behind; one of them may be stopped and deaf.
+_ORPHAN_STEPS = ((signal.SIGQUIT, 1.0),)
 _SETTINGS = {
     "listen_addresses": LOOPBACK,
     "max_connections": "200",
@@ -86,7 +88,7 @@ class PostgresServer:
         """Ends the postmaster and every process it left behind."""
         postmaster = self.process
         processes.end([postmaster] if postmaster else [], _STOP_STEPS)
-        processes.end(processes.processes_working_in(self.data), ((signal.SIGQUIT, 5.0),))
+        processes.end(processes.processes_working_in(self.data), _ORPHAN_STEPS)
         self.pid_file.unlink(missing_ok=True)
         self._remove_short_sockets()
 
@@ -99,7 +101,7 @@ class PostgresServer:
         children = processes.processes_working_in(self.data)
         processes.end([self.process] if self.process else [], ())
         if not processes.wait_for(lambda: processes.all_gone(children), 10.0):
-            processes.end(children, ((signal.SIGQUIT, 5.0),))
+            processes.end(children, _ORPHAN_STEPS)
 
     def is_ready(self) -> bool:
         """SELECT 1 was answered."""
@@ -173,6 +175,9 @@ class PostgresServer:
             sockets = short
         sockets.mkdir(mode=0o700, exist_ok=True)
         account.own(sockets)
+        # The socket's lock file holds a pid too, and a dead postmaster that nobody reaped still counts as alive.
+        for leftover in sockets.glob(".s.PGSQL.*"):
+            leftover.unlink()
         return sockets
 
     def _remove_short_sockets(self) -> None:
@@ -188,7 +193,7 @@ class PostgresServer:
         after a reboot or in a new container is likely. No process works in the data folder, so it is stale.
         """
         orphans = processes.processes_working_in(self.data)
-        processes.end(orphans, ((signal.SIGQUIT, 5.0),))
+        processes.end(orphans, _ORPHAN_STEPS)
         (self.data / "postmaster.pid").unlink(missing_ok=True)
 
     def _postmaster_without_pid_file(self) -> processes.Process | None:
@@ -209,6 +214,11 @@ class PostgresServer:
 async def _select_one(url: str) -> bool:
     try:
         connection = await asyncpg.connect(url, timeout=5)
+    except asyncpg.InvalidPasswordError as error:
+        raise MissingPart(
+            "PostgreSQL refuses the stack's password: secrets.json is not the one that its data was made with",
+            "restore secrets.json, or give the data up: casestream down, then remove the stack's home",
+        ) from error
     except (OSError, TimeoutError, asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError):
         return False
     try:

@@ -1,0 +1,62 @@
+"""Three brokers in one quorum, killed and started again one by one, and all at once."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from runtime.stack.asking import ask
+from runtime.stack.kafka import KafkaCluster, live_brokers
+from tests.waiting import until
+
+
+@asynccontextmanager
+async def connected_admin(cluster: KafkaCluster) -> AsyncIterator[AIOKafkaAdminClient]:
+    client = AIOKafkaAdminClient(bootstrap_servers=cluster.bootstrap_servers)
+    await client.start()
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+async def leader_of(cluster: KafkaCluster, topic: str) -> int:
+    async with connected_admin(cluster) as admin:
+        [described] = await admin.describe_topics([topic])
+        return int(described["partitions"][0]["leader"]) if described["partitions"] else -1
+
+
+async def in_sync(cluster: KafkaCluster, topic: str) -> int:
+    async with connected_admin(cluster) as admin:
+        [described] = await admin.describe_topics([topic])
+        return len(described["partitions"][0]["isr"])
+
+
+async def test_a_quorum_survives_its_partition_leader_and_its_own_death(
+    own_kafka: Callable[..., KafkaCluster],
+) -> None:
+    cluster = own_kafka(nodes=3, heap="320m")
+    async with connected_admin(cluster) as admin:
+        await admin.create_topics([NewTopic("t", 1, 3)])
+    await until(lambda: in_sync_is(cluster, 3), deadline=30, what="three copies in sync")
+    leader = await leader_of(cluster, "t")
+    async with AIOKafkaProducer(bootstrap_servers=cluster.bootstrap_servers, acks="all") as producer:
+        await producer.send_and_wait("t", b"before", partition=0)
+        cluster.kill(leader)
+        assert cluster.nodes[leader].process is None
+        metadata = await producer.send_and_wait("t", b"after", partition=0)
+        assert metadata.offset == 1
+    cluster.start(leader)
+    await until(lambda: in_sync_is(cluster, 3), deadline=30, what="the killed leader in sync again")
+
+    cluster.kill()
+    assert all(node.process is None for node in cluster.nodes.values())
+    cluster.start()
+    assert ask(live_brokers(cluster.nodes[leader].address.bootstrap)) == {1, 2, 3}
+    async with AIOKafkaProducer(bootstrap_servers=cluster.bootstrap_servers, acks="all") as producer:
+        assert (await producer.send_and_wait("t", b"later", partition=0)).offset == 2
+
+
+async def in_sync_is(cluster: KafkaCluster, copies: int) -> bool:
+    return await in_sync(cluster, "t") == copies

@@ -95,7 +95,7 @@ def from_kafka(value: bytes | None, headers: Headers) -> CloudEvent:
 
 
 def _attributes_of(headers: Headers) -> dict[str, str]:
-    """The headers that carry attributes, by attribute name. Repeated ones must agree; of trace contexts the last holds."""
+    """The attributes among the headers, by name. Repeated ones must agree; of trace contexts the last one holds."""
     named: dict[str, str] = {}
     for header, value in headers:
         lower = header.lower()
@@ -109,9 +109,7 @@ def _attributes_of(headers: Headers) -> dict[str, str]:
         try:
             text = value.decode()
         except UnicodeDecodeError as error:
-            raise UndecodableMessage(
-                f"header {lower} is not UTF-8: send CloudEvents attributes as UTF-8 text"
-            ) from error
+            raise UndecodableMessage(f"header {lower} is not UTF-8: send CloudEvents attributes as UTF-8 text") from error
         if named.setdefault(name, text) != text:
             raise UndecodableMessage(f"CloudEvents attribute {name} stands twice with different values: send it once")
     return named
@@ -119,9 +117,7 @@ def _attributes_of(headers: Headers) -> dict[str, str]:
 
 def _from_binary(value: bytes | None, named: Mapping[str, str]) -> CloudEvent:
     if "specversion" not in named:
-        raise UndecodableMessage(
-            "no CloudEvent: header ce_specversion is missing and content-type names no structured event"
-        )
+        raise UndecodableMessage("no CloudEvent: header ce_specversion is missing and content-type names no structured event")
     return _event(named, value)
 
 
@@ -168,9 +164,7 @@ def _fits(text: str) -> bool:
 
 def _tenant(text: str) -> str:
     if not _TENANT.fullmatch(text):
-        raise UndecodableMessage(
-            "CloudEvents attribute tenant must be a letter or digit, then at most 63 of A-Z a-z 0-9 _ . -"
-        )
+        raise UndecodableMessage("CloudEvents attribute tenant must be a letter or digit, then at most 63 of A-Z a-z 0-9 _ . -")
     return text
 
 

@@ -20,7 +20,7 @@ MAX_EVENT_BYTES = 900_000
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic as it is created. `types`: the CloudEvents types on it; `outside_producers`: not only our outbox writes."""
+    """A topic as it is created. `types`: CloudEvents types on it; `outside_producers`: not only our outbox writes."""
 
     name: str
     key: str

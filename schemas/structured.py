@@ -46,9 +46,7 @@ def _members(value: bytes, known: Collection[str]) -> dict[str, tuple[Any, str]]
                 members[name] = (item, text)
         return members
     except (orjson.JSONDecodeError, RecursionError, ValueError) as error:
-        raise UndecodableMessage(
-            "the structured CloudEvent is not valid JSON in UTF-8, or it is nested too deep"
-        ) from error
+        raise UndecodableMessage("the structured CloudEvent is not valid JSON in UTF-8, or it is nested too deep") from error
 
 
 def _walk(text: str) -> Iterator[tuple[str, Any, str]]:

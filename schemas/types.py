@@ -40,9 +40,7 @@ def parse(event: CloudEvent) -> Payload:
 
 def _refuse_newer(model: type[Payload], version: int) -> None:
     if version > model.SCHEMA_VERSION:
-        raise UnknownMessageType(
-            f"{model.TYPE} has schema version {version}: this release reads up to {model.SCHEMA_VERSION}"
-        )
+        raise UnknownMessageType(f"{model.TYPE} has schema version {version}: this release reads up to {model.SCHEMA_VERSION}")
 
 
 def _schema_version(data: bytes) -> int:

@@ -42,7 +42,7 @@ Priority = Literal["low", "medium", "high", "critical"]
 
 
 class CreateWorkItem(Payload):
-    """Create an item: a draft, then Submit unless `draft` (WI-4). `workItemId` is the caller's UUID, in the record key."""
+    """Create an item: a draft, then Submit unless `draft` (WI-4). `workItemId` is the caller's UUID."""
 
     TYPE: ClassVar[str] = "CreateWorkItem"
     work_item_id: Identifier

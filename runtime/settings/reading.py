@@ -18,13 +18,13 @@ from runtime.settings.rules import broken_rules
 from runtime.settings.variables import PREFIX, REDACTED, Variable, variables
 from schemas.errors import ConfigurationError
 
-# Read by tests and scripts, never by a process: the prefix is ours, the key is not.
-_OTHERS = (
-    "CASESTREAM_REAL_INPUT",
+# For tests and scripts: the prefix is ours, the key is no setting. Production refuses them, a failpoint above all.
+_FOR_TESTS = (
+    "CASESTREAM_BENCH_",
     "CASESTREAM_FAILPOINT",
+    "CASESTREAM_REAL_INPUT",
     "CASESTREAM_TEST_",
     "CASESTREAM_TORTURE_",
-    "CASESTREAM_BENCH_",
 )
 _ADDRESSES = ("DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS")
 # Production's topics are copied unless somebody says otherwise, and `rules` refuses fewer copies.

@@ -48,11 +48,3 @@ set state = 'resolved', resolved_at = cs_now(), resolved_by = :resolved_by, reso
 where incident_id = any (:incident_ids::uuid[]) and (:tenant_id::text is null or tenant_id = :tenant_id) and state = 'open'
 returning tenant_id, incident_id;
 
--- name: resolve_by_identity!
--- The trouble is gone by itself: close the open incidents of these identities.
-update incidents as known
-set state = 'resolved', resolved_at = cs_now(), resolved_by = :resolved_by, resolution = :resolution
-from unnest(:tenant_ids::text[], :kinds::text[], :fingerprints::text[], :object_types::text[], :object_ids::text[])
-     as gone (tenant_id, kind, fingerprint, object_type, object_id)
-where known.tenant_id = gone.tenant_id and known.kind = gone.kind and known.fingerprint = gone.fingerprint
-  and known.object_type = gone.object_type and known.object_id = gone.object_id and known.state = 'open';

@@ -1,0 +1,1 @@
+"""Work items: the state machine as data, pure decisions, their store, and the commands that both doors call."""

@@ -65,7 +65,8 @@ class Queries:
 def load_queries(beside: str | Path, name: str | None = None, *, rename: Mapping[str, str] | None = None) -> Queries:
     """Read the blocks of `name` in the folder of `beside`; by default the `.sql` file of the same stem.
 
-    `rename` puts one plain identifier in place of another: the versions of a table share their SQL. Raises ValueError when two blocks share a name or a comment stands behind code.
+    `rename` puts one plain identifier in place of another: the versions of a table share their SQL. Raises ValueError
+    when two blocks share a name, a comment stands behind code, or a new name is no plain identifier.
     """
     home = Path(beside)
     path = home.with_suffix(".sql") if name is None else home.parent / name
@@ -74,9 +75,9 @@ def load_queries(beside: str | Path, name: str | None = None, *, rename: Mapping
     blocks: dict[str, tuple[str, QueryCall]] = {}
     for datum in loader.load_query_data_from_file(path, encoding="utf-8"):
         _refuse_doubtful(path, datum, blocks)
-        datum = datum._replace(sql=_renamed(datum.sql, rename or {}))
-        parameters = tuple(adapter.var_sorted[datum.query_name])
-        blocks[datum.query_name] = (datum.sql, _CALLS[datum.operation_type](datum.sql, _orderer(datum, parameters)))
+        sql = _renamed(datum.sql, rename or {})
+        order = _orderer(datum, tuple(adapter.var_sorted[datum.query_name]))
+        blocks[datum.query_name] = (sql, _CALLS[datum.operation_type](sql, order))
     return Queries(path, blocks)
 
 

@@ -120,6 +120,14 @@ def test_a_comment_behind_code_is_refused(tmp_path: Path) -> None:
         load_queries(tmp_path / "a.py")
 
 
+def test_versions_of_a_table_share_their_sql_under_plain_names(tmp_path: Path) -> None:
+    (tmp_path / "board.sql").write_text("-- name: count_rows$\nselect count(*) from board where board_id = 1\n")
+    queries = load_queries(tmp_path / "board.py", rename={"board": "board__v2"})
+    assert queries.sql_of("count_rows") == "select count(*) from board__v2 where board_id = 1"
+    with pytest.raises(ValueError, match="no plain identifier"):
+        load_queries(tmp_path / "board.py", rename={"board": "board; drop table x"})
+
+
 def test_every_sql_file_of_the_house_can_be_loaded() -> None:
     root = Path(__file__).resolve().parents[3]
     files = [

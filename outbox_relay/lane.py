@@ -1,0 +1,204 @@
+"""A lane empties a part of the held shards: page after page, on a connection and a producer of its own.
+
+Owns the order of steps within a page:
+
+    1. note what is settled    2. fetch above the floors    3. raise the floors (once a second), use only what committed
+    4. publish, await all      5. delete what Kafka has, where the term is ours
+
+A page is never fetched before the last one is deleted, so the rows above a floor are exactly the unsent ones. While one
+lane waits for Kafka another one reads: that is the overlap, and it needs no proof, since a shard belongs to one lane.
+Never raises for Kafka's sake; any error of the database ends the lane, and with it all that its connections knew.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from outbox_relay import metrics
+from outbox_relay.floor import settle
+from outbox_relay.lease import Lease, ShardLeases
+from outbox_relay.page import Page, fetch_page, pack, publish, queries
+from runtime import kafka
+from runtime.failpoints import reach
+from runtime.logging import get_logger
+from runtime.settings import Settings
+from runtime.sql import Connection
+
+log = get_logger(__name__)
+
+PUBLISH_SECONDS = 15.0
+FLOOR_SECONDS = 1.0
+_METADATA_SECONDS = 2.0
+_TROUBLE_SECONDS = (0.1, 5.0)
+
+
+class Lane:
+    """Lane `number` of `lanes` holds the leased shards whose number leaves that remainder."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        conn: Connection,
+        leases: ShardLeases,
+        settled: Callable[[], int],
+        number: int = 0,
+        lanes: int = 1,
+    ) -> None:
+        self.busy: frozenset[int] = frozenset()
+        self._settings, self._conn, self._leases, self._settled = settings, conn, leases, settled
+        self._number, self._lanes = number, lanes
+        self._producer: AIOKafkaProducer | None = None
+        self._full_shards = self._full_before = 0
+        self._floors_due = 0.0
+        self._missing: dict[str, float] = {}
+        self._failures = 0
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Turns until `stop`; a turn under way is finished."""
+        shortest, longest = self._settings.relay.poll_min_ms / 1000, self._settings.relay.poll_max_ms / 1000
+        pause = shortest
+        try:
+            while not stop.is_set():
+                published = await self.turn()
+                pause = shortest if published else min(pause * 2, longest)
+                if self._failures:
+                    await _sleep(self._backoff(), stop)
+                elif not self._full_shards:
+                    await asyncio.sleep(pause)
+        finally:
+            self.busy = frozenset()
+            await self._drop_producer()
+
+    async def turn(self) -> int:
+        """One page. Returns how many rows Kafka has acknowledged."""
+        leases = [
+            lease for shard, lease in self._leases.held.items() if shard % self._lanes == self._number and not lease.leaving
+        ]
+        self.busy = frozenset(lease.shard for lease in leases)
+        self._full_before, self._full_shards = self._full_shards, 0
+        if not leases:
+            return 0
+        settled = self._settled()
+        await reach("relay.before-fetch")
+        per_shard = self._per_shard(len(leases))
+        page = await fetch_page(self._conn, leases, per_shard, self._held_topics())
+        self._full_shards = page.full_shards(per_shard)
+        await self._raise_floors(leases, settled, page)
+        producer = await self._started_producer() if page.rows and self._leases.trusted else None
+        if producer is None or (partitions := await self._partitions(producer, page.topics())) is None:
+            return 0
+        return await self._move(producer, partitions, leases, page)
+
+    async def _move(
+        self, producer: AIOKafkaProducer, partitions: Mapping[str, int], leases: Sequence[Lease], page: Page
+    ) -> int:
+        """Steps 4 and 5."""
+        parcels = pack(producer, page.rows, partitions, int(time.time() * 1000))
+        names = {topic: kafka.physical(self._settings, topic) for topic in partitions}
+        await reach("relay.before-send")
+        began = time.monotonic()
+        published = await publish(producer, parcels, names, PUBLISH_SECONDS)
+        metrics.PUBLISH_SECONDS.observe(time.monotonic() - began)
+        await reach("relay.after-ack")
+        if published.acknowledged:
+            await self._delete(leases, published.acknowledged)
+        if published.failure is not None:
+            metrics.PAGE_ABORTS.inc()
+            await self._trouble("page given up, its producer is replaced", published.failure)
+        else:
+            self._failures = 0
+        return len(published.acknowledged)
+
+    async def _delete(self, leases: Sequence[Lease], ids: list[int]) -> None:
+        await reach("relay.before-delete")
+        shards, terms = [lease.shard for lease in leases], [lease.term for lease in leases]
+        answer = await queries.delete_rows(self._conn, shards=shards, terms=terms, ids=ids)
+        await reach("relay.after-delete")
+        lost = set(shards) - set(answer["shards"])
+        if lost:
+            self._leases.forget(lost)
+            log.warning("shards were taken over during a page, nothing of them was deleted", shards=sorted(lost))
+        metrics.PUBLISHED.inc(len(ids))
+
+    async def _raise_floors(self, leases: Sequence[Lease], settled: int, page: Page) -> None:
+        """Step 3. A topic that is held back has rows that the poll did not see, so nothing may rise meanwhile."""
+        if time.monotonic() < self._floors_due or self._missing:
+            return
+        first = page.first_unsent()
+        higher = [(lease, settle(settled, lease.floor, first.get(lease.shard))) for lease in leases]
+        higher = [(lease, floor) for lease, floor in higher if floor > lease.floor]
+        if not higher:
+            return
+        await reach("relay.before-floor")
+        committed = await queries.raise_floors(
+            self._conn,
+            shards=[lease.shard for lease, _ in higher],
+            terms=[lease.term for lease, _ in higher],
+            floors=[floor for _, floor in higher],
+        )
+        await reach("relay.after-floor")
+        by_shard = {lease.shard: lease for lease, _ in higher}
+        for row in committed:
+            by_shard[row["shard"]].floor = row["floor"]
+        self._floors_due = time.monotonic() + FLOOR_SECONDS
+
+    async def _started_producer(self) -> AIOKafkaProducer | None:
+        """The lane's producer, made when there is none; None while Kafka does not answer."""
+        if self._producer is None:
+            client = kafka.producer(self._settings)
+            try:
+                await client.start()
+            except (KafkaError, OSError) as error:
+                await kafka.abandon(client)
+                await self._trouble("Kafka does not answer, rows wait in the outbox", error)
+                return None
+            self._producer = client
+        return self._producer
+
+    async def _partitions(self, producer: AIOKafkaProducer, topics: set[str]) -> dict[str, int] | None:
+        """The topics' partition counts. A topic that Kafka does not know is held back alone, for a moment: None."""
+        counts = {}
+        for topic in topics:
+            try:
+                async with asyncio.timeout(_METADATA_SECONDS):
+                    counts[topic] = len(await producer.partitions_for(kafka.physical(self._settings, topic)))
+            except (KafkaError, TimeoutError) as error:
+                self._missing[topic] = time.monotonic() + _METADATA_SECONDS
+                log.error("topic is unknown, its rows wait; see casestream topics diff", topic=topic, error=error)
+        return counts if len(counts) == len(topics) else None
+
+    def _held_topics(self) -> list[str]:
+        now = time.monotonic()
+        self._missing = {topic: until for topic, until in self._missing.items() if until > now}
+        return list(self._missing)
+
+    def _per_shard(self, shards: int) -> int:
+        """Few full shards get the whole page among them, but never all of it for one: the others may fill up next."""
+        size = self._settings.relay.page_size
+        return max(1, size // max(2, self._full_before or shards))
+
+    async def _trouble(self, what: str, error: BaseException) -> None:
+        self._failures += 1
+        log.warning(what, error=error, attempt=self._failures)
+        await self._drop_producer()
+
+    async def _drop_producer(self) -> None:
+        if self._producer is not None:
+            client, self._producer = self._producer, None
+            await kafka.abandon(client)
+
+    def _backoff(self) -> float:
+        first, longest = _TROUBLE_SECONDS
+        return min(longest, first * 2.0 ** min(self._failures, 10)) * random.uniform(0.5, 1.0)
+
+
+async def _sleep(seconds: float, stop: asyncio.Event) -> None:
+    """A longer pause, which `stop` ends."""
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        return

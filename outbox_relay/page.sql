@@ -1,0 +1,39 @@
+-- name: fetch_page
+-- The first rows above each shard's floor, in id order within a shard. Large ones come without their bytes (`large` is
+-- their size), so that a page of the largest events cannot fill the memory.
+select o.shard, o.id, o.topic, o.key, o.headers, o.payload, o.large
+from unnest(:shards::smallint[], :floors::bigint[]) as held (shard, floor)
+cross join lateral (
+    select e.shard, e.id, e.topic, e.key,
+           case when s.size <= :inline_bytes::integer then e.headers end as headers,
+           case when s.size <= :inline_bytes::integer then e.payload end as payload,
+           case when s.size > :inline_bytes::integer then s.size end as large
+    from outbox_events e
+    cross join lateral (select octet_length(e.headers) + coalesce(octet_length(e.payload), 0) as size) s
+    where e.shard = held.shard and e.id > held.floor and e.topic <> all (:held_topics::text[])
+    order by e.id
+    limit :per_shard) o;
+
+-- name: fetch_large
+-- The bytes that fetch_page left out.
+select id, headers, payload from outbox_events where shard = any (:shards::smallint[]) and id = any (:ids::bigint[]);
+
+-- name: delete_rows^
+-- Remove published rows of the shards whose term is still ours, and say which those are. The lock on the lease row makes
+-- a takeover wait for this statement, and this statement see a takeover.
+with held as materialized (
+    select r.shard
+    from relay_shards r
+    join unnest(:shards::smallint[], :terms::bigint[]) as mine (shard, term) on mine.shard = r.shard and mine.term = r.term
+    for no key update of r),
+gone as (
+    delete from outbox_events
+    where shard = any (array(select shard from held)) and id = any (:ids::bigint[]))
+select coalesce(array_agg(shard), '{}') as shards from held;
+
+-- name: raise_floors
+-- Commit new floors; only these are used. An old term moves nothing.
+update relay_shards r set floor = raised.floor
+from unnest(:shards::smallint[], :terms::bigint[], :floors::bigint[]) as raised (shard, term, floor)
+where r.shard = raised.shard and r.term = raised.term and r.floor < raised.floor
+returning r.shard, r.floor;

@@ -58,7 +58,7 @@ lock: ## compile both lock files anew from pyproject.toml (needs the network; UP
 	UV=.cache/uv/bin/uv UPGRADE=$(UPGRADE) $(PYTHON) -m checks.lock compile
 
 audit: install ## known vulnerabilities of the locked versions (needs the network)
-	$(BIN)/pip-audit --requirement requirements-dev.lock --disable-pip --progress-spinner off
+	$(BIN)/pip-audit --strict --requirement requirements-dev.lock --disable-pip --progress-spinner off
 
 clean: ## remove what the tools leave (not .venv, not the stack's data)
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist

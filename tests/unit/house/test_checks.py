@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from checks import ROOT, Report, addresses, decisions, dependencies, lock, metadata, requirements
+from checks import ROOT, Report, addresses, decisions, dependencies, documents, lock, metadata, requirements
 
 CATALOGUE = {
     "parts": {"spine": {"finished": True, "title": "The spine"}, "later": {"finished": False, "title": "Later"}},
@@ -155,3 +155,13 @@ def test_the_project_ships_every_room() -> None:
     packages = pyproject["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
     assert set(packages) == {*ROOMS, "migrations", "definitions"}
     assert set(ROOMS) == set(pyproject["tool"]["importlinter"]["root_packages"])
+
+
+@pytest.mark.parametrize("text", ["[x](no-such-page.md)", "`make brew`", "```sh\ncasestream brew tea\n```"])
+def test_a_page_that_names_what_does_not_exist_is_refused(text: str) -> None:
+    assert len(list(documents.problems_of(ROOT / "README.md", text))) == 1
+
+
+def test_a_page_may_name_what_exists() -> None:
+    text = "[x](docs/README.md#y) [y](https://example.org) `make test` to make sure\n```sh\ncasestream config show\n```"
+    assert list(documents.problems_of(ROOT / "README.md", text)) == []

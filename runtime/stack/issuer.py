@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
-from runtime.stack.home import Home, write_private
+from runtime.stack.home import Home, default_home, write_private
 from runtime.stack.parts import MissingPart
 from runtime.stack.state import DEVELOPMENT_AUDIENCE, DEVELOPMENT_ISSUER
 
@@ -75,3 +75,8 @@ def _public_jwk(private_pem: str) -> dict[str, Any]:
     # Named after its content, so that a new key never answers to an old name.
     key_id = hashlib.sha256(public["n"].encode()).hexdigest()[:16]
     return {"kty": public["kty"], "n": public["n"], "e": public["e"], "kid": key_id, "alg": ALGORITHM, "use": "sig"}
+
+
+if __name__ == "__main__":
+    # For docker-compose.yml, where there is no `casestream up`.
+    create_issuer(default_home())

@@ -30,7 +30,7 @@ READY_SECONDS = 60.0
 _LOG4J = PROJECT / "deploy" / "local" / "kafka" / "log4j2.properties"
 # A combined node that hands over its partitions while the quorum goes down with it may wait for ever: hence the bound.
 STOP_STEPS = ((signal.SIGTERM, 10.0),)
-_SETTINGS = {
+SETTINGS = {
     "process.roles": "broker,controller",
     "controller.listener.names": "CONTROLLER",
     "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
@@ -161,7 +161,7 @@ class KafkaBroker:
             "share.coordinator.state.topic.replication.factor": str(copies),
             "share.coordinator.state.topic.min.isr": str(max(1, copies - 1)),
         }
-        lines = [f"{name}={value}" for name, value in {**_SETTINGS, **own, **self.settings}.items()]
+        lines = [f"{name}={value}" for name, value in {**SETTINGS, **own, **self.settings}.items()]
         self._properties.write_text("\n".join(lines) + "\n")
 
     def _format(self) -> None:

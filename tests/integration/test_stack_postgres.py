@@ -17,7 +17,8 @@ import pytest
 from runtime.stack import processes
 from runtime.stack.parts import MissingPart
 from runtime.stack.postgres import PostgresServer
-from runtime.stack.roles import apply_roles, create_database
+from runtime.stack.postgres_programs import find_postgres
+from runtime.stack.roles import ROLES_SQL, apply_roles, create_database
 from tests.infrastructure.databases import ClonedDatabase
 from tests.infrastructure.servers import new_postgres
 from tests.waiting import until
@@ -189,6 +190,21 @@ async def test_the_roles_are_made_once_and_made_right_again(own_postgres: OwnPos
     assert await fetchval(server.url("casestream", "cs_api", "second"), "select session_user") == "cs_api"
     with pytest.raises(asyncpg.InvalidPasswordError):
         await asyncpg.connect(server.url("casestream", "cs_api", "first"))
+
+
+async def test_psql_applies_the_roles_file_as_administrators_and_compose_do(own_postgres: OwnPostgres) -> None:
+    server = own_postgres()
+    await create_database(server.url(), "casestream")
+    for password in ("from-options", ""):
+        options = f"-c casestream.role_password={password}"
+        subprocess.run(
+            [find_postgres().folder / "psql", "-v", "ON_ERROR_STOP=1", "-d", server.url("casestream"), "-f", ROLES_SQL],
+            check=True,
+            capture_output=True,
+            env={**os.environ, "PGOPTIONS": options},
+        )
+        # Without a password the second run leaves the first one's.
+        assert await fetchval(server.url("casestream", "cs_scan", "from-options"), "select session_user") == "cs_scan"
 
 
 @pytest.mark.parametrize("role", ["api", "worker", "scan"])

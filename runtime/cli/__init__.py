@@ -120,6 +120,7 @@ FAMILIES: dict[str, Family] = {
     "demo": Family("runtime.cli.demo:demo", "The main job from start to end."),
     "publish": Family("runtime.cli.publish:publish", "Feed a file of cases to the system."),
     "db": Family("runtime.cli.db:app", "Migrations: migrate, status, plan, wait."),
+    "schema": Family("runtime.cli.schemas:app", "The published language: publish, check, asyncapi."),
     "topics": Family("runtime.cli.topics:app", "Topics of the registry: apply, diff, grow."),
     "relay": Family("runtime.cli.relay:app", "The outbox relay's shards."),
     "group": Family("runtime.cli.group:app", "Consumer groups: list, describe, lag."),

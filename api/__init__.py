@@ -1,1 +1,1 @@
-"""The HTTP door: parse, prove who asks, open one transaction, call one command, map the answer. No rules, no SQL of subjects."""
+"""The HTTP door: parse, prove who asks, open one transaction, call one command, map the answer. No rules, no SQL."""

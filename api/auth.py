@@ -128,9 +128,7 @@ def _peek(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
     return parts["header"], parts["payload"]
 
 
-def _verified_claims(
-    token: str, key: VerificationKey, algorithm: str, issuer: IssuerSettings, now: float
-) -> Mapping[str, Any]:
+def _verified_claims(token: str, key: VerificationKey, algorithm: str, issuer: IssuerSettings, now: float) -> Mapping[str, Any]:
     try:
         claims: dict[str, Any] = jwt.decode(
             token,

@@ -84,7 +84,15 @@ def _headers_that_choose_the_key() -> Iterator[tuple[str, str]]:
 
 
 def _wrong_claims() -> Iterator[tuple[str, str]]:
-    for issuer in (None, "", "https://issuer.test/", "HTTPS://ISSUER.TEST", "https://issuer.test.evil.test", ["https://issuer.test"], 7):
+    for issuer in (
+        None,
+        "",
+        "https://issuer.test/",
+        "HTTPS://ISSUER.TEST",
+        "https://issuer.test.evil.test",
+        ["https://issuer.test"],
+        7,
+    ):
         yield f"iss {issuer!r}", _signed(iss=issuer)
     for audience in (None, "", "casestream-admin", "CASESTREAM", [], ["other"], {"aud": AUDIENCE}, 7):
         yield f"aud {audience!r}", _signed(aud=audience)
@@ -139,5 +147,3 @@ def _raw(header: dict[str, Any], payload: bytes | None = None) -> str:
     signed = f"{b64(header)}.{b64(payload if payload is not None else json.dumps(claims()).encode())}"
     signature = RSAAlgorithm(RSAAlgorithm.SHA256).sign(signed.encode(), RSA)
     return f"{signed}.{b64(signature)}"
-
-

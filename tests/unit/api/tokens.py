@@ -25,7 +25,13 @@ ED = ed25519.Ed25519PrivateKey.generate()
 
 
 def b64(content: bytes | Mapping[str, Any] | str) -> str:
-    raw = json.dumps(content).encode() if isinstance(content, Mapping) else content.encode() if isinstance(content, str) else content
+    raw = (
+        json.dumps(content).encode()
+        if isinstance(content, Mapping)
+        else content.encode()
+        if isinstance(content, str)
+        else content
+    )
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
@@ -103,7 +109,9 @@ def claims(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in {**good, **changes}.items() if value is not None}
 
 
-def token(key: Any = RSA, algorithm: str = "RS256", kid: str | None = "rsa", header: Mapping[str, Any] | None = None, **changes: Any) -> str:
+def token(
+    key: Any = RSA, algorithm: str = "RS256", kid: str | None = "rsa", header: Mapping[str, Any] | None = None, **changes: Any
+) -> str:
     """A signed token; good unless told otherwise."""
     headers = {**({"kid": kid} if kid is not None else {}), **(header or {})}
     return jwt.encode(claims(**changes), key, algorithm=algorithm, headers=headers)

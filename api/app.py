@@ -1,0 +1,44 @@
+"""The HTTP application, put together from what it is given; importing or creating it connects to nothing."""
+
+import os
+from collections.abc import Iterable
+from functools import partial
+
+import asyncpg
+from fastapi import FastAPI
+
+from api import description, failures
+from api.auth import Verifier
+from api.door import Door, DoorRoute, Route
+from api.edge import Edge
+from api.pages import Cursors
+from api.routes import ROUTES
+from domain.outbox import Outbox
+from runtime.settings import Settings
+
+
+def create_app(
+    settings: Settings,
+    pool: asyncpg.Pool,
+    verifier: Verifier,
+    *,
+    cursor_key: bytes | None = None,
+    routes: Iterable[Route] = ROUTES,
+) -> FastAPI:
+    """The application. `pool` logs in as cs_api. `cursor_key` is shared by processes that continue each other's pages."""
+    app = FastAPI(title=description.TITLE, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app.state.door = Door(settings, pool, verifier, Outbox(settings.ce_source), Cursors(cursor_key or os.urandom(32)))
+    for route in routes:
+        app.router.routes.append(
+            DoorRoute.of(
+                route,
+                operation_id=route.endpoint.__name__,
+                tags=[route.endpoint.__module__.rpartition(".")[2]],
+                responses=description.responses(route),
+                openapi_extra=description.extra(route),
+            )
+        )
+    app.openapi = partial(description.describe, app)  # type: ignore[method-assign]
+    failures.register(app)
+    app.add_middleware(Edge)
+    return app

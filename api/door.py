@@ -1,0 +1,151 @@
+"""What every route shares: who may call it, what it may answer, and the bounded request that it is handed.
+
+`Route` is a row of the table in `api.routes`; none can be written without its roles. A `DoorRoute` proves the token and
+the roles before it reads a byte of the body, so a stranger learns nothing and costs nothing.
+"""
+
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import asyncpg
+import orjson
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.auth import Principal, Verifier, bearer_token
+from api.bodies import BoundedRequest
+from api.idempotency import answer_once, read_key
+from api.pages import Cursors
+from api.problems import Problem, problem_of, respond
+from api.tracing import Trace
+from api.transactions import transaction
+from domain.outbox import Outbox
+from runtime.settings import Settings
+from runtime.sql import Connection
+from schemas.caller import Caller
+from schemas.errors import Rejected
+from schemas.work_items import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What the process built at start and every request uses."""
+
+    settings: Settings
+    pool: asyncpg.Pool
+    verifier: Verifier
+    outbox: Outbox
+    cursors: Cursors
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One operation.
+
+    `roles` None: open to everybody, for probes and the description of the door itself. `takes` and `gives` are headers;
+    `missing` is the code for an object that the tenant does not have.
+    """
+
+    method: str
+    path: str
+    endpoint: Callable[..., Coroutine[Any, Any, Response]]
+    roles: frozenset[str] | None
+    answer: Any
+    status: int = 200
+    problems: tuple[str, ...] = ()
+    takes: tuple[str, ...] = ()
+    gives: tuple[str, ...] = ()
+    missing: str | None = None
+    responses: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+
+
+class DoorRequest(BoundedRequest):
+    """A request of a proven caller (or, on open routes, of anybody)."""
+
+    @property
+    def door(self) -> Door:
+        return cast(Door, self.app.state.door)
+
+    @property
+    def principal(self) -> Principal:
+        return cast(Principal, self.scope["principal"])
+
+    @property
+    def trace(self) -> Trace:
+        return cast(Trace, self.scope["trace"])
+
+    def caller(self, source: Source = "CRM_UI") -> Caller:
+        """The identity that commands receive: all of it from the token."""
+        who = self.principal
+        return Caller(who.tenant_id, who.user_id, who.roles, source, traceparent=self.trace.traceparent)
+
+    def refuse(self, rejected: Rejected, *, if_match: int | None = None) -> Response:
+        """The answer to a business "no". It is returned, not raised, so that what the command wrote is committed."""
+        problem = problem_of(rejected, if_match=if_match)
+        return respond(problem, instance=self.url.path, trace_id=self.trace.trace_id)
+
+    async def in_transaction(
+        self, effect: Callable[[Connection], Coroutine[Any, Any, Response]], *, key_required: bool | None = None
+    ) -> Response:
+        """Run the effect in the tenant's transaction, once per Idempotency-Key; `key_required` None takes no key."""
+        who, settings = self.principal, self.door.settings
+        key = None
+        if key_required is not None:
+            key = read_key(self, who.tenant_id, who.user_id, await self.body(), required=key_required)
+        async with transaction(self.door.pool, who.tenant_id) as conn:
+            return await answer_once(conn, key, settings.idempotency_ttl_seconds, lambda: effect(conn))
+
+
+class DoorRoute(APIRoute):
+    """A route that admits only proven callers with one of its roles, and bounds what they send."""
+
+    spec: Route
+
+    @classmethod
+    def of(cls, spec: Route, **described: Any) -> "DoorRoute":
+        """The FastAPI route of this row."""
+        # FastAPI's constructor asks for the handler, which needs the row.
+        kind = type(cls.__name__, (cls,), {"spec": spec})
+        return cast(
+            DoorRoute,
+            kind(
+                spec.path,
+                spec.endpoint,
+                methods=[spec.method],
+                response_model=spec.answer,
+                status_code=spec.status,
+                **described,
+            ),
+        )
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        answer, spec = super().get_route_handler(), self.spec
+
+        async def handle(request: Request) -> Response:
+            door: Door = request.app.state.door
+            if spec.roles is not None:
+                request.scope["principal"] = await admit(door.verifier, request, spec.roles)
+            bounded = DoorRequest(request.scope, request.receive)
+            bounded.body_limit = door.settings.http.body_limit_bytes
+            bounded.depth_limit = door.settings.http.json_depth_limit
+            return await answer(bounded)
+
+        return handle
+
+
+async def admit(verifier: Verifier, request: Request, roles: frozenset[str]) -> Principal:
+    """The caller. Raises Problem NotAuthenticated (one shape, whatever is wrong) or PermissionDenied."""
+    token = bearer_token(request.scope["headers"])
+    principal = await verifier.verify(token) if token else None
+    if principal is None:
+        raise Problem("NotAuthenticated", "Send a valid token of a trusted issuer as Authorization: Bearer.")
+    if roles.isdisjoint(principal.roles):
+        raise Problem("PermissionDenied", "None of the token's roles may use this operation.")
+    return principal
+
+
+def json_answer(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """The answer as JSON; ids and times become text."""
+    return Response(orjson.dumps(content, option=orjson.OPT_UTC_Z, default=str), status, headers, "application/json")

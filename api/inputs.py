@@ -1,0 +1,102 @@
+"""What callers may send: bodies and parameters. Unknown fields are refused, so that a typing error is no silent loss.
+
+Tenant, user and source never stand in a body: they come from the token.
+"""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Path, Query
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from schemas.models import Code, Identifier, Instant, Text
+from schemas.work_items import Priority
+
+_LARGEST_VERSION = 2**63 - 1
+
+
+class Input(BaseModel):
+    """Base of every body: camelCase on the wire, nothing unknown."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
+
+
+class NewWorkItem(Input):
+    """The create screen (S3 12.1). `draft` saves without sending; `workItemId` may be chosen by the caller."""
+
+    work_item_id: UUID | None = None
+    title: Annotated[Text, Field(min_length=1, max_length=500)]
+    description: Annotated[Text, Field(max_length=20_000)] | None = None
+    note: Annotated[Text, Field(max_length=4_000)] | None = None
+    request_type: Code | None = None
+    activity_area: Code | None = None
+    business_group: Code | None = None
+    process: Code | None = None
+    priority: Priority = "medium"
+    scope: Code | None = None
+    due_at: Instant | None = None
+    assignee_id: Identifier | None = None
+    follower_ids: Annotated[tuple[Identifier, ...], Field(max_length=100)] = ()
+    draft: bool = False
+    occurred_at: Instant | None = None
+
+
+class ActionRequest(Input):
+    """The document's request (S3 7.1.1), with the caller's view of the item and, for imports, the time it happened."""
+
+    action: Annotated[Text, Field(min_length=1, max_length=100, examples=["SetWaitingCustomer"])]
+    note: Annotated[Text, Field(max_length=4_000)] | None = None
+    new_assignee_id: Identifier | None = None
+    expected_status: Annotated[Text, Field(max_length=50)] | None = None
+    expected_version: Annotated[int, Field(ge=1, le=_LARGEST_VERSION)] | None = None
+    occurred_at: Instant | None = None
+
+
+def _hide_default(schema: dict[str, object]) -> None:
+    # Absent means "as it is"; the model's default is never used.
+    schema.pop("default", None)
+
+
+_UNCHANGED = {"json_schema_extra": _hide_default}
+
+
+class FieldChanges(Input):
+    """Fields to change without the state machine (WI-5): absent stays, null clears."""
+
+    title: Annotated[Text, Field(min_length=1, max_length=500, **_UNCHANGED)] = "-"
+    description: Annotated[Text, Field(max_length=20_000)] | None = None
+    note: Annotated[Text, Field(max_length=4_000)] | None = None
+    request_type: Code | None = None
+    activity_area: Code | None = None
+    business_group: Code | None = None
+    process: Code | None = None
+    priority: Annotated[Priority, Field(**_UNCHANGED)] = "medium"
+    scope: Code | None = None
+    due_at: Instant | None = None
+    assignee_id: Identifier | None = None
+    follower_ids: Annotated[tuple[Identifier, ...], Field(max_length=100, **_UNCHANGED)] = ()
+
+    def given(self) -> dict[str, object]:
+        """The fields that stand in the body."""
+        return {name: getattr(self, name) for name in self.model_fields_set}
+
+
+class NewComment(Input):
+    """A comment on a work item."""
+
+    body: Annotated[Text, Field(min_length=1, max_length=20_000)]
+
+
+class Resolution(Input):
+    """Why an incident is closed."""
+
+    resolution: Annotated[Text, Field(min_length=1, max_length=1_000)]
+
+
+WorkItemId = Annotated[UUID, Path(description="Id of the work item")]
+IncidentId = Annotated[UUID, Path(description="Id of the incident")]
+Limit = Annotated[int, Query(ge=1, le=200, description="Rows per page")]
+Cursor = Annotated[str | None, Query(max_length=1000, description="`nextCursor` of the page before")]
+Since = Annotated[datetime | None, Query(description="With offset from UTC")]

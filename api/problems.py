@@ -1,0 +1,142 @@
+"""Every error answer of the HTTP door: one table from code to status, title and type, in the form of RFC 9457.
+
+Bodies also carry the documents' `error` and `message`. They name fields and codes; a value that the caller sent is
+never repeated. docs/reference/problems.md lists cause and cure of each; a test compares.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from schemas.errors import Rejected
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_SECONDS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemType:
+    """One row of the table. `also`: further statuses under which the code may be answered."""
+
+    status: int
+    title: str
+    also: tuple[int, ...] = ()
+    headers: Mapping[str, str] | None = None
+
+
+def type_uri(code: str) -> str:
+    """The stable URI that a problem's `type` carries."""
+    return f"urn:casestream:problem:{code}"
+
+
+class Problem(HTTPException):
+    """Ends the request with this problem. It is FastAPI's exception, so that its own layers let it pass."""
+
+    def __init__(
+        self,
+        code: str,
+        detail: str,
+        *,
+        status: int | None = None,
+        members: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        kind = CATALOGUE[code]
+        if status is not None and status != kind.status and status not in kind.also:
+            raise ValueError(f"{code} is answered with {kind.status} or {kind.also}, not {status}")
+        super().__init__(status or kind.status, detail, {**(kind.headers or {}), **(headers or {})})
+        self.code = code
+        self.members = members or {}
+
+
+def problem_of(rejected: Rejected, *, if_match: int | None = None) -> Problem:
+    """A business "no" as its problem. A stale view is 412 when it was stated by If-Match, 409 when by the body."""
+    stale = if_match is not None and rejected.code == "ConflictState" and rejected.details.get("version") != if_match
+    members = {_RENAMED.get(name, name): value for name, value in rejected.details.items()}
+    return Problem(rejected.code, rejected.message, status=412 if stale else None, members=members)
+
+
+def respond(problem: Problem, *, instance: str, trace_id: str) -> Response:
+    """The answer. `instance` is the request's path."""
+    body: dict[str, object] = {
+        **problem.members,
+        "type": type_uri(problem.code),
+        "title": CATALOGUE[problem.code].title,
+        "status": problem.status_code,
+        "detail": problem.detail,
+        "instance": instance,
+        "traceId": trace_id,
+        "error": problem.code,
+        "message": problem.detail,
+    }
+    content = orjson.dumps(body, default=str)
+    return Response(content, problem.status_code, dict(problem.headers or {}), MEDIA_TYPE)
+
+
+def pointer(location: Sequence[int | str]) -> str:
+    """RFC 6901 of a field's place in the body; the length is bounded, since names may be the caller's own."""
+    parts = (str(part).replace("~", "~0").replace("/", "~1") for part in location)
+    return "".join("/" + part for part in parts)[:200]
+
+
+def validation_errors(found: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Pydantic's findings as `errors[]`: where and what is expected, without what was sent."""
+    errors = []
+    for error in found[:50]:
+        place, *inner = error["loc"] or ("body",)
+        where = {"pointer": pointer(inner)} if place == "body" else {"parameter": str((inner or [""])[0]), "in": str(place)}
+        # A value error's text is written by a validator and may quote what it saw.
+        message = "The value is not valid." if error["type"] == "value_error" else str(error["msg"])
+        errors.append({**where, "code": str(error["type"]), "message": message})
+    return errors
+
+
+# A problem's own `status` is the HTTP status.
+_RENAMED = {"status": "currentStatus", "version": "currentVersion"}
+_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="casestream"'}
+_LATER = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+
+CATALOGUE: dict[str, ProblemType] = {
+    # the request itself
+    "MalformedBody": ProblemType(400, "The body is not valid JSON"),
+    "BodyTooDeep": ProblemType(400, "The body is nested too deep"),
+    "BodyTooLarge": ProblemType(413, "The body is too large"),
+    "UnsupportedMediaType": ProblemType(415, "The body is not declared as JSON"),
+    "ValidationFailed": ProblemType(422, "A field or parameter is not valid"),
+    "InvalidCursor": ProblemType(400, "The cursor does not belong to this list"),
+    "NotFound": ProblemType(404, "There is nothing at this address"),
+    "MethodNotAllowed": ProblemType(405, "The address does not know this method"),
+    # who asks
+    "NotAuthenticated": ProblemType(401, "A valid token is needed", headers=_CHALLENGE),
+    "PermissionDenied": ProblemType(403, "The roles do not allow this"),
+    # repeated and concurrent requests
+    "IdempotencyKeyRequired": ProblemType(400, "An Idempotency-Key is needed"),
+    "InvalidIdempotencyKey": ProblemType(400, "The Idempotency-Key is malformed"),
+    "IdempotencyKeyInUse": ProblemType(409, "The first request with this key is still running", headers=_LATER),
+    "IdempotencyKeyReused": ProblemType(422, "The Idempotency-Key belongs to another request"),
+    "InvalidIfMatch": ProblemType(400, "The If-Match header is malformed"),
+    "IfMatchRequired": ProblemType(428, "If-Match is needed"),
+    "ConflictState": ProblemType(409, "The object has changed since it was read", also=(412,)),
+    # work items
+    "InvalidAction": ProblemType(400, "The action is unknown or not for callers"),
+    "InvalidTransition": ProblemType(400, "The action is not allowed from this status"),
+    "WorkItemNotFound": ProblemType(404, "There is no such work item"),
+    "InvalidWorkItemId": ProblemType(422, "A work item's id is a UUID"),
+    "AssigneeRequired": ProblemType(400, "The action needs an assignee"),
+    "UnknownAssignee": ProblemType(400, "The directory does not know the assignee"),
+    "InactiveAssignee": ProblemType(400, "The assignee is inactive"),
+    "OccurredAtRefused": ProblemType(400, "The time cannot be set like this"),
+    # the directory and incidents
+    "UnknownTenant": ProblemType(403, "The token's tenant is not known here"),
+    "TenantNotFound": ProblemType(404, "There is no such tenant"),
+    "UserNotFound": ProblemType(404, "There is no such user"),
+    "TeamNotFound": ProblemType(404, "There is no such team"),
+    "IncidentNotFound": ProblemType(404, "There is no such incident"),
+    # the server
+    "InternalError": ProblemType(500, "Something failed on our side"),
+    "TemporarilyUnavailable": ProblemType(503, "The service cannot answer right now", headers=_LATER),
+}

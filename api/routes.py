@@ -1,0 +1,123 @@
+"""Every operation of the HTTP door and who may use it: one table. A new row joins the OpenAPI document, the access matrix
+and schemathesis by itself.
+
+Roles here open the door; what an action needs beyond that is decided by its subject.
+"""
+
+from api import answers, health, work_items
+from api.door import Route
+from domain.work_items.transitions import MAY_EDIT, MAY_READ
+
+_CRM = "/api/crm/work-items"
+_ITEM = _CRM + "/{work_item_id}"
+_ACTION_CODES = (
+    "InvalidAction",
+    "InvalidTransition",
+    "ConflictState",
+    "AssigneeRequired",
+    "UnknownAssignee",
+    "InactiveAssignee",
+    "OccurredAtRefused",
+)
+
+READERS = frozenset[str](MAY_READ)
+EDITORS = frozenset[str](MAY_EDIT)
+ADMINS = frozenset({"admin"})
+OPERATORS = frozenset({"operator", "admin"})
+
+ROUTES: tuple[Route, ...] = (
+    # The most frequent first: routes are matched in this order.
+    Route(
+        "POST",
+        _ITEM + "/actions",
+        work_items.apply_action,
+        EDITORS,
+        answers.ActionAnswer,
+        problems=_ACTION_CODES,
+        takes=("Idempotency-Key", "If-Match"),
+        gives=("ETag", "Idempotency-Replayed"),
+        missing="WorkItemNotFound",
+    ),
+    Route(
+        "POST",
+        _CRM,
+        work_items.create,
+        EDITORS,
+        answers.ActionAnswer,
+        status=201,
+        problems=("ConflictState", "UnknownAssignee", "InactiveAssignee", "OccurredAtRefused", "UnknownTenant"),
+        takes=("Idempotency-Key required",),
+        gives=("ETag", "Location", "Idempotency-Replayed"),
+    ),
+    # Before the route of one item: "taxonomy" is no id.
+    Route("GET", _CRM + "/taxonomy", work_items.taxonomy, READERS, answers.TaxonomyAnswer),
+    Route("GET", _ITEM, work_items.get, READERS, answers.WorkItemView, gives=("ETag",), missing="WorkItemNotFound"),
+    Route("GET", _CRM, work_items.list_items, READERS, answers.WorkItemPage, problems=("InvalidCursor",), gives=("Link",)),
+    Route(
+        "PATCH",
+        _ITEM,
+        work_items.edit,
+        EDITORS,
+        answers.EditAnswer,
+        problems=("UnknownAssignee", "InactiveAssignee"),
+        takes=("If-Match required",),
+        gives=("ETag",),
+        missing="WorkItemNotFound",
+    ),
+    Route(
+        "GET",
+        _ITEM + "/state-history",
+        work_items.list_history,
+        READERS,
+        answers.StateHistoryPage,
+        problems=("InvalidCursor",),
+        gives=("Link",),
+        missing="WorkItemNotFound",
+    ),
+    Route(
+        "GET",
+        _ITEM + "/comments",
+        work_items.list_comments,
+        READERS,
+        answers.CommentPage,
+        problems=("InvalidCursor",),
+        gives=("Link",),
+        missing="WorkItemNotFound",
+    ),
+    Route(
+        "POST",
+        _ITEM + "/comments",
+        work_items.comment,
+        EDITORS,
+        answers.CommentView,
+        status=201,
+        takes=("Idempotency-Key",),
+        gives=("Idempotency-Replayed",),
+        missing="WorkItemNotFound",
+    ),
+    Route("GET", "/livez", health.livez, None, answers.Health),
+    Route(
+        "GET",
+        "/readyz",
+        health.readyz,
+        None,
+        answers.Health,
+        responses={503: {"model": answers.Health, "description": "Not ready"}},
+    ),
+    Route(
+        "GET",
+        "/healthz",
+        health.healthz,
+        None,
+        answers.Health,
+        responses={503: {"model": answers.Health, "description": "Not ready"}},
+    ),
+    Route(
+        "GET",
+        "/metrics",
+        health.metrics,
+        None,
+        None,
+        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Prometheus' text format"}},
+    ),
+)

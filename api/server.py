@@ -1,0 +1,78 @@
+"""The HTTP process: pool, verifier and application, served by uvicorn until it is told to stop."""
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from fastapi import FastAPI
+
+from api.app import create_app
+from api.auth import Verifier
+from runtime.logging import get_logger
+from runtime.postgres import open_pool
+from runtime.settings import Settings
+
+log = get_logger(__name__)
+
+GRACE_SECONDS = 15
+_BACKLOG = 1024
+
+
+class Server(uvicorn.Server):
+    """uvicorn without its signal handlers: the process that runs us owns the signals, and ends us by `stop`."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def run(settings: Settings, stop: asyncio.Event, *, listener: socket.socket | None = None) -> None:
+    """Serve until `stop` is set, then finish the requests under way (at most 15 s). Raises OSError: the port is taken."""
+    listener = listener or listen(settings)
+    pool = await open_pool(settings, "api", size=settings.pool.max_size, min_size=0, reset=False)
+    try:
+        app = create_app(settings, pool, Verifier(settings.jwt_issuers))
+        host, port = listener.getsockname()[:2]
+        log.info("listening", host=host, port=port)
+        await serve(app, listener, stop)
+    finally:
+        await pool.close()
+
+
+def listen(settings: Settings) -> socket.socket:
+    """The bound socket: loopback unless the settings say otherwise; port 0 takes a free one."""
+    family = socket.AF_INET6 if ":" in settings.http.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.http.host, settings.http.port))
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+async def serve(app: FastAPI, listener: socket.socket, stop: asyncio.Event) -> None:
+    """Serve the application on the socket until `stop` is set."""
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        loop="none",
+        lifespan="off",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=_BACKLOG,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    server = Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]), name="http")
+    waiting = asyncio.create_task(stop.wait(), name="http-stop")
+    await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    waiting.cancel()
+    await serving

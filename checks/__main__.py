@@ -39,7 +39,10 @@ def main() -> int:
 
 def _run(name: str, write: bool) -> bool:
     report, started = Report(), time.monotonic()
-    CHECKS[name](report, write)
+    try:
+        CHECKS[name](report, write)
+    except Exception as error:  # noqa: BLE001 - a module that cannot be read fails this check and not the others
+        report.fail(f"could not look at everything: {type(error).__name__}: {error}")
     verdict = "FAILED" if report.problems else "ok"
     print(f"{name:<13} {verdict:<6} {time.monotonic() - started:5.1f} s", flush=True)
     for line in report.problems:

@@ -17,7 +17,7 @@ from schemas.registry import MAX_MESSAGE_BYTES
 _FRAME_BYTES = 64 * 1024
 _BATCH_BYTES = 1024 * 1024
 _FETCH_BYTES = 16 * 1024 * 1024
-_METADATA_AGE_MS = 30_000
+METADATA_AGE_MS = 30_000
 _PRODUCE_TIMEOUT_MS = 10_000
 
 
@@ -45,7 +45,7 @@ def producer(settings: Settings) -> AIOKafkaProducer:
         max_batch_size=_BATCH_BYTES,
         max_request_size=MAX_MESSAGE_BYTES + _FRAME_BYTES,
         request_timeout_ms=_PRODUCE_TIMEOUT_MS,
-        metadata_max_age_ms=_METADATA_AGE_MS,
+        metadata_max_age_ms=METADATA_AGE_MS,
     )
 
 
@@ -72,7 +72,7 @@ def consumer(settings: Settings, group: str | None = None, instance: str | None 
         fetch_max_wait_ms=250,
         fetch_max_bytes=_FETCH_BYTES,
         max_partition_fetch_bytes=MAX_MESSAGE_BYTES + _FRAME_BYTES,
-        metadata_max_age_ms=_METADATA_AGE_MS,
+        metadata_max_age_ms=METADATA_AGE_MS,
         check_crcs=True,
         # Ours are never transactional; what an outside producer aborted must not be applied.
         isolation_level="read_committed",

@@ -130,6 +130,7 @@ FAMILIES: dict[str, Family] = {
     "tenant": Family("runtime.cli.directory:tenant", "Tenants of the directory."),
     "user": Family("runtime.cli.directory:user", "Users and their roles."),
     "team": Family("runtime.cli.directory:team", "Teams and their members."),
+    "analyst": Family("runtime.cli.analyst:app", "Logins of analysts: add, list, remove."),
     "token": Family("runtime.cli.token:token", "A token of the development issuer."),
     "config": Family("runtime.cli.config:app", "The settings: show them redacted, check them."),
 }

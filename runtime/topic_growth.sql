@@ -1,0 +1,37 @@
+-- name: take_all_shards
+-- Become the owner of every shard under new terms: whoever relayed them deletes nothing any more and moves no floor.
+update relay_shards r
+set owner = :owner, term = r.term + 1, expires_at = cs_now() + :lease::interval
+from (select shard from relay_shards order by shard for update) as held
+where r.shard = held.shard
+returning r.shard, r.term;
+
+-- name: keep_shards$
+-- Prolong what is still ours; answers how many that are.
+with kept as (
+    update relay_shards r set expires_at = cs_now() + :lease::interval
+    from unnest(:shards::smallint[], :terms::bigint[]) as mine (shard, term)
+    where r.shard = mine.shard and r.term = mine.term
+    returning r.shard)
+select count(*) from kept;
+
+-- name: give_back_shards!
+-- Any relay may take them at once.
+update relay_shards r set owner = '', expires_at = '-infinity'
+from unnest(:shards::smallint[], :terms::bigint[]) as mine (shard, term)
+where r.shard = mine.shard and r.term = mine.term;
+
+-- name: find_positions
+-- Where each group stands on a topic.
+select group_name, partition, next from consumer_offsets where topic = :topic and group_name = any (:group_names::text[]);
+
+-- name: count_set_aside
+-- What each group has set aside of a topic: rows that wait for a number, and parked rows.
+select g.group_name,
+       (select count(*) from waiting_messages w where w.group_name = g.group_name and w.topic = :topic) as waiting,
+       (select count(*) from parked_messages p where p.group_name = g.group_name and p.topic = :topic) as parked
+from unnest(:group_names::text[]) as g (group_name);
+
+-- name: count_unsent$
+-- Rows of a topic that the relay has still to carry.
+select count(*) from outbox_events where topic = :topic;

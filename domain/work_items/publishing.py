@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import cast
+from typing import cast, get_args
 
 from domain.outbox import OutboxEvent
 from domain.work_items.decisions import Decided, Numbered
@@ -52,7 +52,7 @@ def refused(
             work_item_id=work_item_id,
             command_source=command_source,
             command_id=command_id,
-            action=str(details.get("action", "unknown")),
+            action=_repeatable(details.get("action")),
             code=rejected.code,
             status=cast("Status | None", details.get("status")),
             version=cast("int | None", details.get("version")),
@@ -64,3 +64,8 @@ def refused(
         traceparent=caller.traceparent,
         causation=caller.causation,
     )
+
+
+def _repeatable(action: object) -> str | None:
+    # Events are kept for ever: only a name of ours is repeated, a sender finds the rest by its command's id.
+    return str(action) if action in get_args(Action) and action != "Create" else None

@@ -1,0 +1,1 @@
+"""Work items and their neighbours: pure rules."""

@@ -37,8 +37,14 @@ def missing_jars(cache: Path) -> list[str] | None:
 
 def fetch_jars(cache: Path, java: Java) -> Path:
     """The folder with all jars, copied by Maven when it is not there yet."""
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / "kafka.lock").open("w") as lock:
+    if missing_jars(cache) == []:
+        return jars_folder(cache)
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        lock = (cache / "kafka.lock").open("w")
+    except OSError as error:
+        raise MissingPart(f"the cache {cache} cannot be written ({error.strerror})", f"chmod u+w {cache}") from error
+    with lock:
         # Two stacks that start at once must not both copy.
         fcntl.flock(lock, fcntl.LOCK_EX)
         if missing_jars(cache) != []:

@@ -27,9 +27,7 @@ def start_postgres(password: str) -> tuple[str, Callable[[], object]]:
     """A superuser's URL and what ends the container."""
     from testcontainers.postgres import PostgresContainer
 
-    container = PostgresContainer(
-        POSTGRES_IMAGE, username="postgres", password=password, dbname="postgres", driver=None
-    )
+    container = PostgresContainer(POSTGRES_IMAGE, username="postgres", password=password, dbname="postgres", driver=None)
     container.with_command("-c wal_level=logical -c max_connections=200")
     container.start()
     return str(container.get_connection_url()), container.stop

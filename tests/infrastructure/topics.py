@@ -25,14 +25,9 @@ class FreshKafka:
         """A consumer group id that no other test uses."""
         return self.prefix + name
 
-    async def create_topics(
-        self, names: Iterable[str], partitions: int = 4, config: dict[str, str] | None = None
-    ) -> list[str]:
+    async def create_topics(self, names: Iterable[str], partitions: int = 4, config: dict[str, str] | None = None) -> list[str]:
         """Creates these topics with the registry's retention and returns their physical names when all have leaders."""
-        wanted = [
-            NewTopic(self.topic(name), partitions, 1, topic_configs=_registered(name) | (config or {}))
-            for name in names
-        ]
+        wanted = [NewTopic(self.topic(name), partitions, 1, topic_configs=_registered(name) | (config or {})) for name in names]
         admin = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap_servers)
         await admin.start()
         try:

@@ -6,8 +6,9 @@ file is refused: history is never rewritten.
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 
@@ -24,7 +25,19 @@ create table if not exists schema_migrations (
     checksum   text not null,
     applied_at timestamptz not null default statement_timestamp(),
     applied_by text not null default session_user
-)"""
+);
+-- Every process looks whether the schema is at head before it starts.
+grant select on schema_migrations to cs_api, cs_worker, cs_scan"""
+
+
+# Names and checksums are of [0-9a-z_.] only (`_NAME`), so they need no quoting.
+_PLANNED = """
+-- {name}, sha256 {checksum}
+begin;
+{sql_text}
+insert into schema_migrations (number, name, checksum) values ({number}, '{name}', '{checksum}');
+commit;
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +73,16 @@ async def applied(conn: asyncpg.Connection) -> dict[int, tuple[str, str]]:
     if await conn.fetchval("select to_regclass('schema_migrations')") is None:
         return {}
     return {row["number"]: (row["name"], row["checksum"]) for row in await conn.fetch("select * from schema_migrations")}
+
+
+async def applied_rows(conn: asyncpg.Connection) -> list[dict[str, Any]]:
+    """What was applied, when and by whom, in order."""
+    if not await applied(conn):
+        return []
+    return [
+        dict(row)
+        for row in await conn.fetch("select number, name, applied_at, applied_by from schema_migrations order by number")
+    ]
 
 
 async def pending(conn: asyncpg.Connection, directory: Path = DIRECTORY) -> list[Migration]:
@@ -98,6 +121,13 @@ async def migrate(conn: asyncpg.Connection, directory: Path = DIRECTORY) -> list
         return todo
     finally:
         await conn.execute("select pg_advisory_unlock($1)", _LOCK)
+
+
+async def plan(conn: asyncpg.Connection, directory: Path = DIRECTORY) -> str:
+    """The SQL that `migrate` would run, for review or for another program to run as the owner; empty when none is due."""
+    todo = await pending(conn, directory)
+    parts = [_PLANNED.format(**asdict(migration), sql_text=migration.sql.rstrip()) for migration in todo]
+    return f"{_CREATE};\n" + "".join(parts) if parts else ""
 
 
 async def apply(url: str, directory: Path = DIRECTORY) -> list[Migration]:

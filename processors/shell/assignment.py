@@ -27,6 +27,7 @@ class Assignment(ConsumerRebalanceListener):
         self.noted: set[Partition] = set()
         self.owned: dict[Partition, Owned] = {}
         self.halted: set[Partition] = set()
+        self.answered = False
 
     def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Everything fetched from these partitions and not yet committed will come again, to whoever owns them."""
@@ -34,12 +35,19 @@ class Assignment(ConsumerRebalanceListener):
             self.owned.pop(partition, None)
             self.noted.discard(partition)
             self.halted.discard(partition)
+        self.answered = False
 
     def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         for partition in assigned:
             self._consumer.pause(partition)
             self._consumer.seek(partition, 0)
         self.noted |= set(map(self.partition, assigned))
+        self.answered = True
+
+    @property
+    def settled(self) -> bool:
+        """The group has told us our partitions (a spare member has none), and all of them are taken."""
+        return self.answered and not self.noted
 
     def partition(self, topic_partition: TopicPartition) -> Partition:
         return Partition(logical(self._settings, topic_partition.topic), topic_partition.partition)

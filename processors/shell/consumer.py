@@ -50,6 +50,7 @@ class GroupMember:
         self._instance = instance
         self._rate = ParkRate(settings.parking.stop_count, settings.parking.stop_share)
         self._mirrored: dict[Partition, int] = {}
+        self._joined = False
         self._consumer: AIOKafkaConsumer
         self._assignment: Assignment
         self._pool: asyncpg.Pool
@@ -97,7 +98,13 @@ class GroupMember:
         topics = [physical(self.settings, topic) for topic in self.processor.group.topics]
         self._consumer.subscribe(topics, listener=self._assignment)
         await self._start(self._consumer)
+        self._joined = True
         stack.push_async_callback(self._consumer.stop)
+
+    @property
+    def ready(self) -> bool:
+        """Whether the member has joined its group and taken the partitions that it was given."""
+        return self._joined and self._assignment.settled
 
     async def _start(self, client: Any) -> None:
         while True:

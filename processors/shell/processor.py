@@ -39,7 +39,11 @@ class Processor(Protocol[State, Output]):
 
     group: Group
     interests: Mapping[str, type[Payload]]
-    sequences: SequenceStore
+
+    @property
+    def sequences(self) -> SequenceStore:
+        """Where the group keeps its numbers."""
+        ...
 
     def key(self, message: Message) -> Hashable:
         """Which state the message concerns."""

@@ -7,6 +7,7 @@ secret. Nothing here connects, and nothing is read when a module is imported.
 from runtime.settings.model import (
     DEVELOPMENT_ISSUER,
     ConsumerSettings,
+    HealthSettings,
     HousekeepingSettings,
     HttpSettings,
     IssuerSettings,
@@ -21,6 +22,7 @@ from runtime.settings.model import (
 __all__ = [
     "DEVELOPMENT_ISSUER",
     "ConsumerSettings",
+    "HealthSettings",
     "HousekeepingSettings",
     "HttpSettings",
     "IssuerSettings",

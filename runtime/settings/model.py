@@ -112,6 +112,13 @@ class HousekeepingSettings(_Section):
     inbox_margin_days: int = Field(7, ge=1, le=365, description="Days an inbox row outlives its topic's retention.")
 
 
+class HealthSettings(_Section):
+    """`/livez`, `/readyz` and `/metrics` of a process without the HTTP door."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on; beyond loopback only with `allow_remote`.")
+    port: int = Field(0, ge=0, le=65535, description="Port to listen on; 0 takes a free one and logs it.")
+
+
 class LogSettings(_Section):
     """What goes to stderr."""
 
@@ -187,6 +194,7 @@ class Settings(BaseSettings):
     pool: PoolSettings = PoolSettings()
     parking: ParkingSettings = ParkingSettings()
     housekeeping: HousekeepingSettings = HousekeepingSettings()
+    health: HealthSettings = HealthSettings()
     log: LogSettings = LogSettings()
 
     @classmethod

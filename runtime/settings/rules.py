@@ -36,6 +36,11 @@ RULES: tuple[Rule, ...] = (
         "listens beyond loopback; set CASESTREAM_HTTP__ALLOW_REMOTE=true if that is meant",
     ),
     Rule(
+        ("CASESTREAM_HEALTH__HOST", "CASESTREAM_HTTP__ALLOW_REMOTE"),
+        lambda s: not is_loopback(s.health.host) and not s.http.allow_remote,
+        "listens beyond loopback; set CASESTREAM_HTTP__ALLOW_REMOTE=true if that is meant",
+    ),
+    Rule(
         ("CASESTREAM_RELAY__RENEW_SECONDS", "CASESTREAM_RELAY__LEASE_SECONDS"),
         lambda s: s.relay.renew_seconds * 2 > s.relay.lease_seconds,
         "must be at most half of CASESTREAM_RELAY__LEASE_SECONDS, so that one lost renewal loses no lease",

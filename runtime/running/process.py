@@ -1,0 +1,139 @@
+"""One process: its parts run side by side until `stop`, then finish what they have begun and leave within GRACE_SECONDS.
+
+A part that fails or ends by itself takes the process down with it: a supervisor or an orchestrator starts it again, and
+a half-working process is never mistaken for a whole one. Owns signals, log identity and memory hygiene of the process.
+"""
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+from aiokafka.errors import KafkaError
+
+from runtime import health, logging
+from runtime.logging import get_logger
+from runtime.postgres import Role, is_transient
+from runtime.running.schema import await_schema, require_schema
+from runtime.settings import Settings
+from schemas.errors import TransientError
+
+log = get_logger(__name__)
+
+# From the signal to the end; orchestrators should give a little more before they kill.
+GRACE_SECONDS = 18.0
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece of a role: `run` returns after the stop event it was built with, not before.
+
+    `role` is the database role whose reach it needs.
+    """
+
+    name: str
+    role: Role
+    run: Callable[[], Awaitable[None]]
+    ready: Callable[[], bool]
+
+
+Build = Callable[[asyncio.Event], Sequence[Part]]
+
+
+def run_process(settings: Settings, name: str, build: Build, *, wait: bool = False, tied: bool = False) -> None:
+    """Run the parts in an event loop of this process. `tied`: leave when stdin ends, for children of a supervisor.
+
+    Raises ConfigurationError when the schema is behind (unless `wait`), or the error that took a part down.
+    """
+    logging.configure(settings.log)
+    structlog.contextvars.bind_contextvars(instance=settings.instance, role=name)
+    run_in_loop(lambda stop: _main(settings, build(stop), stop, wait), tied=tied)
+
+
+def run_in_loop(work: Callable[[asyncio.Event], Awaitable[None]], *, tied: bool = False) -> None:
+    """Run `work` on uvloop with a stop event that SIGTERM, SIGINT and (tied) the end of stdin set."""
+    import uvloop
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, _on_signal, number, stop)
+        if tied:
+            await loop.connect_read_pipe(lambda: _Leash(stop), sys.stdin)
+        await work(stop)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())
+
+
+async def _main(settings: Settings, parts: Sequence[Part], stop: asyncio.Event, wait: bool) -> None:
+    roles = sorted({part.role for part in parts})
+    if wait:
+        await await_schema(settings, roles[0], stop)
+    else:
+        await require_schema(settings, roles[0], stop)
+    if stop.is_set():
+        return
+    # What was loaded stays: the collector need not look at it again, and its pages stay shared after a fork.
+    gc.collect()
+    gc.freeze()
+    async with health.serving(settings, {part.name: part.ready for part in parts}, roles[0]):
+        await run_parts(parts, stop)
+
+
+async def run_parts(parts: Sequence[Part], stop: asyncio.Event) -> None:
+    """Until `stop`, or until one part ends by itself: then the others are stopped too and its error is raised."""
+    log.info("process starts", pid=os.getpid(), count=len(parts))
+    tasks = [asyncio.create_task(_run(part, stop), name=part.name) for part in parts]
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({*tasks, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stop.set()
+    _, late = await asyncio.wait(tasks, timeout=GRACE_SECONDS)
+    for task in late:
+        log.error("part did not finish in time and is cut off", role=task.get_name())
+        task.cancel()
+    if late:
+        await asyncio.wait(late, timeout=1.0)
+    _raise_first([task for task in tasks if task not in late])
+    if late:
+        raise TransientError(f"{len(late)} part(s) were cut off {GRACE_SECONDS:g} s after the stop: their work comes again")
+    log.info("process ends", pid=os.getpid())
+
+
+async def _run(part: Part, stop: asyncio.Event) -> None:
+    try:
+        await part.run()
+    except Exception as error:
+        if stop.is_set() and (is_transient(error) or isinstance(error, KafkaError)):
+            log.warning("part left without its servers", role=part.name, error=error)
+            return
+        log.error("part failed", role=part.name, error=error)
+        raise
+    if not stop.is_set():
+        raise TransientError(f"part {part.name} ended by itself: the process ends, its supervisor starts it again")
+
+
+def _raise_first(tasks: Sequence["asyncio.Task[None]"]) -> None:
+    errors = [error for task in tasks if (error := task.exception()) is not None]
+    if errors:
+        raise errors[0]
+
+
+def _on_signal(number: signal.Signals, stop: asyncio.Event) -> None:
+    log.info("asked to stop", signal=signal.Signals(number).name)
+    stop.set()
+
+
+class _Leash(asyncio.Protocol):
+    """The other end of stdin is the supervisor: when it is gone, however it died, this process leaves too."""
+
+    def __init__(self, stop: asyncio.Event) -> None:
+        self._stop = stop
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop.set()

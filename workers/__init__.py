@@ -1,0 +1,10 @@
+"""Leased loops beside Kafka: they find, claim and tidy; they never decide for a subject.
+
+| module | owns |
+|---|---|
+| `lease` | who leads a job: one holder per name, with a term, by database time |
+| `jobs` | the table of jobs, and the process that runs them |
+| `housekeeping` | removing what has expired |
+| `reconciler` | pairs that should agree and do not |
+| `census` | what is open across tenants, as metrics |
+"""

@@ -1,0 +1,75 @@
+"""Removes what has expired, in batches, tenant by tenant, under a lease (SP-3). Later subjects add their rows here.
+
+Never unsent, parked or waiting rows, never a row that is a durable unique key: it knows no statement for them. Inbox
+rows go only for groups whose registry entry says so, and only when none of the group's topics can deliver their event
+again: the longest retention plus a margin; a topic that is kept for ever keeps its inbox rows for ever too.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import timedelta
+
+import asyncpg
+
+from runtime.logging import get_logger
+from runtime.postgres import tenants_transaction
+from runtime.settings import HousekeepingSettings
+from runtime.sql import Connection, load_queries
+from schemas.registry import FOR_EVER_MS, GROUPS, TOPICS, Group
+from workers import metrics
+from workers.lease import Lease
+
+log = get_logger(__name__)
+queries = load_queries(__file__)
+tenant_queries = load_queries(__file__, "tenants.sql")
+
+Delete = Callable[[Connection], Awaitable[int]]
+
+
+async def tidy(
+    scan: asyncpg.Pool,
+    worker: asyncpg.Pool,
+    settings: HousekeepingSettings,
+    lease: Lease,
+    groups: Iterable[Group] = tuple(GROUPS.values()),
+) -> dict[str, int]:
+    """One round; how many rows went, by table. Raises LostLease between two batches."""
+    gone = {"idempotency_keys": 0, "inbox": 0}
+    held = {"most": settings.batch_rows, "lease": lease.name, "term": lease.term}
+    for tenant_id in await tenant_queries.list_tenants(scan):
+        gone["idempotency_keys"] += await _in_batches(
+            worker, tenant_id, lease, lambda conn: queries.delete_expired_idempotency_keys(conn, **held), settings.batch_rows
+        )
+    ages = inbox_ages(groups, timedelta(days=settings.inbox_margin_days))
+    for tenant_id in await queries.tenants_with_inbox_rows(scan, groups=list(ages)) if ages else []:
+        for group, age in ages.items():
+            gone["inbox"] += await _in_batches(worker, tenant_id, lease, _forget(group, age, held), settings.batch_rows)
+    for table, rows in gone.items():
+        metrics.deleted.labels(table).inc(rows)
+    log.info("housekeeping done", rows=sum(gone.values()), term=lease.term)
+    return gone
+
+
+def inbox_ages(groups: Iterable[Group], margin: timedelta) -> dict[str, timedelta]:
+    """Group -> the age from which its inbox rows may go; groups whose rows must stay are absent. Pure."""
+    ages = {}
+    for group in groups:
+        kept = [TOPICS[topic].retention_ms for topic in group.topics]
+        if group.inbox == "retention" and FOR_EVER_MS not in kept:
+            ages[group.name] = timedelta(milliseconds=max(kept)) + margin
+    return ages
+
+
+def _forget(group: str, age: timedelta, held: Mapping[str, object]) -> Delete:
+    return lambda conn: queries.delete_forgotten_identities(conn, group_name=group, age=age, **held)
+
+
+async def _in_batches(worker: asyncpg.Pool, tenant_id: str, lease: Lease, delete: Delete, size: int) -> int:
+    """A transaction per batch: a long one would stop every relay's floor."""
+    total = 0
+    while True:
+        lease.require()
+        async with tenants_transaction(worker, [tenant_id]) as conn:
+            rows = await delete(conn)
+        total += rows
+        if rows < size:
+            return total

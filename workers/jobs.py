@@ -1,0 +1,98 @@
+"""The process of the leased jobs: each job competes for its own lease, so several such processes share the jobs (SP-7)."""
+
+import asyncio
+import os
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import asyncpg
+
+from runtime.logging import get_logger
+from runtime.postgres import is_transient, open_pool
+from runtime.settings import Settings
+from workers import census, housekeeping, metrics, reconciler
+from workers.lease import Leadership, Lease, LostLease, pause
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """What a job works with: `scan` finds tenants and claims, `worker` acts for the tenants it is told."""
+
+    settings: Settings
+    scan: asyncpg.Pool
+    worker: asyncpg.Pool
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """`run` does one round; it is called every `interval` seconds by whoever holds the lease `worker/<name>`."""
+
+    name: str
+    interval: Callable[[Settings], float]
+    run: Callable[[Servers, Lease], Awaitable[None]]
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """All jobs until `stop`."""
+    scan = await open_pool(settings, "scan", size=len(JOBS) + 1)
+    worker = await open_pool(settings, "worker", size=2)
+    servers = Servers(settings, scan, worker)
+    owner = f"{settings.instance}/{os.getpid()}/{secrets.token_hex(3)}"
+    try:
+        async with asyncio.TaskGroup() as group:
+            for job in JOBS:
+                leadership = Leadership(scan, f"worker/{job.name}", owner)
+                group.create_task(leadership.run(_rounds(job, servers, stop), stop), name=job.name)
+    finally:
+        await scan.close()
+        await worker.close()
+
+
+def _rounds(job: Job, servers: Servers, stop: asyncio.Event) -> Callable[[Lease], Awaitable[None]]:
+    async def work(lease: Lease) -> None:
+        metrics.leader.labels(job.name).set(1)
+        try:
+            while not stop.is_set():
+                await _round(job, servers, lease)
+                await pause(stop, job.interval(servers.settings))
+        finally:
+            metrics.leader.labels(job.name).set(0)
+
+    return work
+
+
+async def _round(job: Job, servers: Servers, lease: Lease) -> None:
+    """One round; a transient failure is counted and the next round comes as usual."""
+    try:
+        await job.run(servers, lease)
+    except LostLease:
+        raise
+    except Exception as error:
+        metrics.rounds.labels(job.name, "failed").inc()
+        if not is_transient(error):
+            raise
+        log.warning("round failed", role=job.name, error=error)
+    else:
+        metrics.rounds.labels(job.name, "done").inc()
+
+
+async def _housekeeping(servers: Servers, lease: Lease) -> None:
+    await housekeeping.tidy(servers.scan, servers.worker, servers.settings.housekeeping, lease)
+
+
+async def _reconciler(servers: Servers, lease: Lease) -> None:
+    await reconciler.reconcile(servers.scan, servers.worker, lease)
+
+
+async def _census(servers: Servers, lease: Lease) -> None:
+    await census.count(servers.scan, lease)
+
+
+JOBS: tuple[Job, ...] = (
+    Job("housekeeping", lambda settings: settings.housekeeping.interval_seconds, _housekeeping),
+    Job("reconciler", lambda settings: reconciler.INTERVAL_SECONDS, _reconciler),
+    Job("census", lambda settings: census.INTERVAL_SECONDS, _census),
+)

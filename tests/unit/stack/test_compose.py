@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from runtime.cli import FAMILIES
+from runtime.cli import FAMILIES, roles
 from runtime.settings import Settings
 from runtime.settings.variables import variables
 from runtime.stack.home import PROJECT
@@ -31,6 +31,7 @@ def environment(service: str) -> dict[str, str]:
 
 
 def test_there_is_one_service_for_each_role_and_nothing_else() -> None:
+    assert set(ROLES) == set(roles.ROLES)
     assert set(SERVICES) == {*ROLES, *ONE_SHOTS, *SERVERS}
     assert {role: SERVICES[role]["command"] for role in ROLES} == {role: [role] for role in ROLES}
 
@@ -73,6 +74,13 @@ def test_what_stays_up_has_a_health_check(service: str) -> None:
     check = SERVICES[service]["healthcheck"]
     assert check["test"][0] == "CMD"
     assert {"interval", "timeout", "retries"} <= set(check)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_is_asked_where_it_listens(role: str) -> None:
+    settings = Settings.load(environment(role))
+    port = settings.http.port if role == "api" else settings.health.port
+    assert f"127.0.0.1:{port}/readyz" in SERVICES[role]["healthcheck"]["test"][-1]
 
 
 @pytest.mark.parametrize("service", OURS)

@@ -1,45 +1,77 @@
 """The erasure registry: for every text, jsonb or bytea column that we keep, what erasing a subject does to it.
 
 `none`: holds no subject data (ids, codes, names of staff roles); `delete`: rows go by their subject column; `shred`:
-encrypted under the subject's key; `expires`: transport, gone when its retention ends. A catalogue test refuses an
-undeclared column; topics declare theirs in `schemas.registry`.
+encrypted under the subject's key; `expires`: transport, gone when its retention ends. Every column is named, so that
+nobody adds one without deciding: a catalogue test refuses a column that is missing here, and a name here that no table
+has. Topics declare theirs in `schemas.registry`.
 """
 
+import re
 from typing import Literal
 
 Rule = Literal["none", "shred", "delete", "expires"]
 
-# table -> {column: rule}; "*" is the rule of every other text, jsonb, bytea or array-of-text column of the table.
-COLUMNS: dict[str, dict[str, Rule]] = {
-    "public.schema_migrations": {"*": "none"},
-    "public.tenants": {"*": "none"},
-    "public.users": {"*": "none", "display_name": "delete"},
-    "public.teams": {"*": "none"},
-    "public.team_members": {"*": "none"},
-    "public.incidents": {"*": "none"},
-    "public.audit_log": {"*": "none"},
-    "public.leases": {"*": "none"},
-    "public.analyst_tenants": {"*": "none"},
-    "public.idempotency_keys": {"*": "none", "answer": "expires"},
-    "public.relay_shards": {"*": "none"},
-    "public.outbox_events": {"*": "none", "key": "expires", "headers": "expires", "payload": "expires", "aggregate_id": "expires"},
-    "public.consumer_groups": {"*": "none"},
-    "public.consumer_offsets": {"*": "none"},
-    "public.skipped_ranges": {"*": "none"},
-    "public.inbox": {"*": "none"},
-    "public.applied_sequences": {"*": "none"},
-    "public.waiting_messages": {"*": "none", "key": "expires", "value": "expires", "headers": "expires"},
-    "public.parked_keys": {"*": "none", "key": "delete"},
-    "public.parked_messages": {"*": "none", "key": "delete", "value": "delete", "headers": "delete"},
-    "public.work_items": {"*": "none", "title": "delete", "description": "delete", "note": "delete"},
-    "public.work_item_state_history": {"*": "none", "note": "delete"},
-    "public.work_item_comments": {"*": "none", "body": "delete"},
-    "public.work_item_instances": {"*": "none"},
-    "projections.work_item_board__v1": {"*": "none"},
-}
+_VERSION = re.compile(r"__v\d+$")
+
+
+def _columns(*, none: str = "", delete: str = "", expires: str = "", shred: str = "") -> dict[str, Rule]:
+    rules: dict[Rule, str] = {"none": none, "delete": delete, "expires": expires, "shred": shred}
+    return {column: rule for rule, names in rules.items() for column in names.split()}
 
 
 def rule(table: str, column: str) -> Rule | None:
     """The declared rule of a column, or None when nobody declared it. `table` is schema-qualified."""
-    columns = COLUMNS.get(table, {})
-    return columns.get(column, columns.get("*"))
+    return COLUMNS.get(declared_as(table), {}).get(column)
+
+
+def declared_as(table: str) -> str:
+    """Under which name a table is declared: the versions of a projection share one declaration."""
+    return _VERSION.sub("", table) if table.startswith("projections.") else table
+
+
+# Every column that could hold text: text, jsonb, bytea and arrays of them.
+COLUMNS: dict[str, dict[str, Rule]] = {
+    "public.schema_migrations": _columns(none="name checksum applied_by"),
+    "public.tenants": _columns(none="tenant_id name zone"),
+    "public.users": _columns(none="tenant_id user_id roles", delete="display_name"),
+    "public.teams": _columns(none="tenant_id team_id name"),
+    "public.team_members": _columns(none="tenant_id team_id user_id"),
+    # Summary, cure and detail name objects by id; the text of a payload never enters them.
+    "public.incidents": _columns(
+        none="tenant_id kind fingerprint object_type object_id summary cure detail state resolved_by resolution"
+    ),
+    "public.audit_log": _columns(none="tenant_id actor action object_type object_id reason detail"),
+    "public.leases": _columns(none="name owner"),
+    "public.analyst_tenants": _columns(none="tenant_id role_name"),
+    "public.idempotency_keys": _columns(none="tenant_id principal route", expires="key fingerprint answer"),
+    "public.relay_shards": _columns(none="owner"),
+    "public.outbox_events": _columns(
+        none="tenant_id aggregate topic event_type created_by traceparent",
+        expires="aggregate_id key headers payload",
+    ),
+    "public.consumer_groups": _columns(none="group_name state reason"),
+    "public.consumer_offsets": _columns(none="group_name topic owner"),
+    "public.skipped_ranges": _columns(none="group_name topic moved_by"),
+    "public.inbox": _columns(none="tenant_id group_name source event_id"),
+    "public.applied_sequences": _columns(none="tenant_id group_name source topic aggregate"),
+    "public.sequence_baselines": _columns(none="tenant_id group_name source topic aggregate reason"),
+    "public.waiting_messages": _columns(none="group_name topic tenant_id source aggregate", expires="key value headers"),
+    "public.parked_keys": _columns(none="group_name topic tenant_id", delete="key"),
+    "public.parked_messages": _columns(
+        none="group_name topic tenant_id reason fingerprint error ordered", delete="key value headers"
+    ),
+    "public.work_items": _columns(
+        none="tenant_id status coupling request_type activity_area business_group process priority scope assignee_id"
+        " follower_ids source created_by updated_by",
+        delete="title description note",
+    ),
+    "public.work_item_state_history": _columns(
+        none="tenant_id from_status to_status action by_user assignee_id source", delete="note"
+    ),
+    "public.work_item_comments": _columns(none="tenant_id by_user source", delete="body"),
+    "public.work_item_instances": _columns(none="tenant_id instance_id status"),
+    "projections.work_item_board": _columns(
+        none="tenant_id work_item_id status priority assignee_id request_type activity_area business_group process scope"
+        " ce_source"
+    ),
+}

@@ -37,10 +37,13 @@ class ImportCommand:
 
 
 class Importer:
-    """Turns rows into commands and counts what it could not map."""
+    """Turns rows into commands and counts what it could not map.
 
-    def __init__(self, mapping: ImportMapping) -> None:
-        self.mapping = mapping
+    `run` tells several imports of one log apart: other items, other commands. Without it, importing again repeats nothing.
+    """
+
+    def __init__(self, mapping: ImportMapping, run: str = "") -> None:
+        self.mapping, self.run = mapping, run
         self.unmapped: Counter[str] = Counter()
 
     def commands(self, rows: Iterable[Row]) -> list[list[ImportCommand]]:
@@ -68,7 +71,7 @@ class _Item:
     def __init__(self, importer: Importer, number: str, first: Row) -> None:
         self._importer, self._mapping, self._first = importer, importer.mapping, first
         self._tenant_id = importer.tenant_of(number)
-        self._id = uuid5(NAMESPACE_OID, f"{self._mapping.source}/{self._tenant_id}/{number}")
+        self._id = uuid5(NAMESPACE_OID, f"{self._mapping.source}/{importer.run}/{self._tenant_id}/{number}")
         self._count = 0
         self._status: str = "open"
         self._last_at = self._at(first)

@@ -1,0 +1,98 @@
+"""Incidents for the demo, from a seed: an audit log whose shares follow a real one.
+
+The facts (shares of states and of moves between them, ties, gaps, reassignments, forbidden moves, rows that go back in time)
+were counted in 890 incidents of the public "incident management process enriched event log" (UCI dataset 498); no row of it
+is here. The columns are those that definitions/demo/incidents.yaml maps.
+"""
+
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+SEED = 498
+FIRST_ROW = {"New": 631, "Active": 221, "Resolved": 29, "Awaiting User Info": 8, "Awaiting Problem": 1}
+# Rows follow rows; a state follows itself when only another field changed. Most moves out of New are forbidden ones.
+NEXT_ROW = {
+    "New": {"New": 1006, "Active": 321, "Resolved": 222, "Awaiting User Info": 80, "Awaiting Problem": 9},
+    "Active": {
+        "Active": 913,
+        "Resolved": 380,
+        "Awaiting User Info": 228,
+        "Awaiting Problem": 19,
+        "Awaiting Vendor": 2,
+        "Closed": 1,
+        "New": 1,
+    },
+    "Awaiting User Info": {
+        "Awaiting User Info": 586,
+        "Resolved": 246,
+        "Active": 69,
+        "Awaiting Problem": 7,
+        "Awaiting Vendor": 1,
+        "Awaiting Evidence": 1,
+    },
+    "Awaiting Problem": {"Awaiting Problem": 35, "Resolved": 22, "Active": 7, "Awaiting User Info": 7},
+    "Awaiting Vendor": {"Awaiting Vendor": 4, "Active": 1, "Awaiting User Info": 1, "Awaiting Evidence": 1},
+    "Awaiting Evidence": {"Resolved": 2},
+    "Resolved": {"Closed": 889, "Resolved": 28, "Active": 12},
+    "Closed": {"Closed": 7},
+}
+CLOSED_STAYS = 0.0078
+GAPS = {0: 4396, 1: 334, 2: 128, 3: 48, 4: 35, 5: 28, 6: 21, 11: 21}
+MINUTES = {0: 492, 1: 500, 3: 520, 24: 600, 180: 500, 538: 700, 2_000: 600, 4_079: 500, 9_848: 500, 21_613: 200}
+BACK_IN_TIME = 0.001
+ASSIGNED_AT_FIRST, GETS_ASSIGNED, REASSIGNED, UNASSIGNED = 0.645, 0.13, 0.042, 0.026
+PRIORITIES = {"3 - Moderate": 5046, "4 - Low": 573, "2 - High": 235, "1 - Critical": 144}
+PEOPLE, GROUPS, UPDATERS = 122, 61, 400
+NOBODY = "?"
+
+Row = dict[str, str]
+Value = TypeVar("Value")
+
+
+def incidents(count: int, seed: int = SEED) -> Iterator[Row]:
+    """The rows of `count` incidents, in no useful order of time, like an export."""
+    chance = random.Random(seed)
+    for number in range(1, count + 1):
+        yield from _incident(chance, f"INC{number:07d}")
+
+
+def _incident(chance: random.Random, number: str) -> Iterator[Row]:
+    state, priority = _pick(chance, FIRST_ROW), _pick(chance, PRIORITIES)
+    assignee = _person(chance) if chance.random() < ASSIGNED_AT_FIRST else NOBODY
+    at = datetime(2026, 2, 1, tzinfo=UTC) + timedelta(minutes=chance.randrange(90 * 24 * 60))
+    group, order = f"Group {chance.randrange(1, GROUPS + 1)}", 0
+    while True:
+        yield {
+            "number": number,
+            "incident_state": state,
+            "sys_mod_count": str(order),
+            "sys_updated_at": at.strftime("%d-%m-%Y %H:%M"),
+            "sys_updated_by": f"Updated by {chance.randrange(1, UPDATERS + 1)}",
+            "priority": priority,
+            "assignment_group": group,
+            "assigned_to": assignee,
+        }
+        if state == "Closed" and chance.random() > CLOSED_STAYS:
+            return
+        state, assignee = _pick(chance, NEXT_ROW[state]), _next_assignee(chance, assignee)
+        order += 1 + _pick(chance, GAPS)
+        at += timedelta(minutes=_pick(chance, MINUTES) if chance.random() > BACK_IN_TIME else -chance.randrange(1, 600))
+
+
+def _next_assignee(chance: random.Random, assignee: str) -> str:
+    luck = chance.random()
+    if assignee == NOBODY:
+        return _person(chance) if luck < GETS_ASSIGNED else NOBODY
+    if luck < REASSIGNED:
+        return _person(chance)
+    return NOBODY if luck < REASSIGNED + UNASSIGNED else assignee
+
+
+def _person(chance: random.Random) -> str:
+    return f"Resolver {chance.randrange(1, PEOPLE + 1)}"
+
+
+def _pick(chance: random.Random, weights: dict[Value, int]) -> Value:
+    return chance.choices(list(weights), list(weights.values()))[0]

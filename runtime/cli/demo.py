@@ -1,0 +1,120 @@
+"""`casestream demo`: start everything, run the main job on incidents, show the books. Exit code 0 only when they balance."""
+
+import asyncio
+import os
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import asyncpg
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from demo.generator import incidents
+from demo.people import write_directory
+from demo.processes import Processes
+from demo.report import show
+from demo.run import Demo, log_file
+from domain.work_items.import_mapping import ImportMapping, load_mapping
+from domain.work_items.importing import Row
+from runtime.cli.exits import ExitCode
+from runtime.cli.publish import read_rows, tokens_of
+from runtime.postgres import role_url, with_user
+from runtime.settings import Settings
+from runtime.stack.home import Home, default_home, write_private
+from schemas.errors import TransientError
+
+MAPPING = Path(__file__).resolve().parents[2] / "definitions" / "demo" / "incidents.yaml"
+INCIDENTS = 890
+ANALYST = "demo_analyst"
+console = Console()
+
+
+def demo(
+    input: Annotated[Path | None, typer.Option("--input", help="an incident log (CSV); default: generated")] = None,  # noqa: A002
+    keep: Annotated[bool, typer.Option("--keep", help="leave everything running")] = False,
+) -> None:
+    """The main job from start to end."""
+    from runtime.stack.local import down, status, up
+
+    home, mapping = default_home(), load_mapping(MAPPING)
+    rows = list(read_rows(input, mapping)) if input else list(incidents(INCIDENTS))
+    was_up = all(server.running for server in status(home))
+    console.rule("Casestream demo")
+    up(home, console.print)
+    processes: Processes | None = None
+    try:
+        for command in ("db migrate", "topics apply"):
+            _casestream(command.split())
+        _import_people(home, mapping, rows)
+        processes = Processes.start(log_file(home.root))
+        balanced = asyncio.run(_run(processes, mapping, rows, home))
+    finally:
+        if processes is not None and not keep:
+            processes.stop()
+        if not (keep or was_up):
+            down(home, console.print)
+    if keep:
+        _how_to_stop(processes)
+    if not balanced:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+async def _run(processes: Processes, mapping: ImportMapping, rows: Sequence[Row], home: Home) -> bool:
+    settings = Settings.load()
+    await processes.ready()
+    console.print(f"all processes run: {processes.url}, log {processes.log}", highlight=False)
+    columns = (TextColumn("{task.description:<30}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    story = Demo(settings, processes, mapping, rows, run=time.strftime("%Y%m%d%H%M%S"))
+    with Progress(*columns, console=console) as progress:
+        books = await story.go(tokens_of([], mapping.tenants), progress)
+    url = with_user(role_url(settings, "migrate"), ANALYST)
+    password = _password_file(home).read_text(encoding="utf-8").strip()
+    analyst = await asyncpg.connect(url, password=password, user=ANALYST)
+    try:
+        balanced = await show(console, books, analyst, processes.url)
+    finally:
+        await analyst.close()
+    console.print(_psql(url, _password_file(home)), highlight=False, soft_wrap=True)
+    return balanced
+
+
+def _psql(url: str, password_file: Path) -> str:
+    parts = urlsplit(url)
+    login = f"PGPASSWORD=$(cat {password_file}) psql -h {parts.hostname} -p {parts.port} -U {ANALYST} {parts.path[1:]}"
+    return f'As an analyst: {login} -c "table analytics.work_item_board limit 5"'
+
+
+def _import_people(home: Home, mapping: ImportMapping, rows: Sequence[Row]) -> None:
+    files = write_directory(home.root / "demo", mapping.tenants, rows, mapping.columns)
+    for kind, file in files.items():
+        _casestream([kind, "import", str(file)])
+    if not _password_file(home).exists():
+        write_private(_password_file(home), secrets.token_urlsafe(24) + "\n")
+    for tenant in mapping.tenants:
+        _casestream(["analyst", "add", ANALYST, "--tenant", tenant, "--password-file", str(_password_file(home))])
+
+
+def _password_file(home: Home) -> Path:
+    return home.root / "demo" / "analyst-password"
+
+
+def _casestream(arguments: Sequence[str]) -> None:
+    """Run a command of ours as a user would, and show it."""
+    console.print(f"[dim]$ casestream {' '.join(arguments)}[/dim]", highlight=False, soft_wrap=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "runtime.cli", *arguments], capture_output=True, text=True, env=os.environ, check=False
+    )
+    if done.returncode != 0:
+        raise TransientError(f"casestream {arguments[0]} failed: {done.stderr.strip() or done.stdout.strip()}")
+
+
+def _how_to_stop(processes: Processes | None) -> None:
+    if processes is not None:
+        console.print(f"Everything still runs. Stop it with: kill {processes.supervisor.pid}; casestream down", highlight=False)

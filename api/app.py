@@ -1,7 +1,7 @@
 """The HTTP application, put together from what it is given; importing or creating it connects to nothing."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 
 import asyncpg
@@ -13,6 +13,7 @@ from api.door import Door, DoorRoute, Route
 from api.edge import Edge
 from api.pages import Cursors
 from api.routes import ROUTES
+from domain.incidents.resolve import RetryHandler
 from domain.outbox import Outbox
 from runtime.settings import Settings
 
@@ -23,11 +24,15 @@ def create_app(
     verifier: Verifier,
     *,
     cursor_key: bytes | None = None,
+    retries: Mapping[str, RetryHandler] | None = None,
     routes: Iterable[Route] = ROUTES,
 ) -> FastAPI:
-    """The application. `pool` logs in as cs_api. `cursor_key` is shared by processes that continue each other's pages."""
+    """The application. `pool` logs in as cs_api. `cursor_key` is shared by processes that continue each other's
+    pages; `retries` do what an operator orders, by kind of incident.
+    """
     app = FastAPI(title=description.TITLE, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
-    app.state.door = Door(settings, pool, verifier, Outbox(settings.ce_source), Cursors(cursor_key or os.urandom(32)))
+    cursors = Cursors(cursor_key or os.urandom(32))
+    app.state.door = Door(settings, pool, verifier, Outbox(settings.ce_source), cursors, retries or {})
     for route in routes:
         app.router.routes.append(
             DoorRoute.of(

@@ -21,6 +21,7 @@ from api.pages import Cursors
 from api.problems import Problem, problem_of, respond
 from api.tracing import Trace
 from api.transactions import transaction
+from domain.incidents.resolve import RetryHandler
 from domain.outbox import Outbox
 from runtime.settings import Settings
 from runtime.sql import Connection
@@ -38,6 +39,7 @@ class Door:
     verifier: Verifier
     outbox: Outbox
     cursors: Cursors
+    retries: Mapping[str, RetryHandler]
 
 
 @dataclass(frozen=True, slots=True)

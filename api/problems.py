@@ -136,6 +136,7 @@ CATALOGUE: dict[str, ProblemType] = {
     "UserNotFound": ProblemType(404, "There is no such user"),
     "TeamNotFound": ProblemType(404, "There is no such team"),
     "IncidentNotFound": ProblemType(404, "There is no such incident"),
+    "NotRetryable": ProblemType(409, "Incidents of this kind cannot be retried"),
     # the server
     "InternalError": ProblemType(500, "Something failed on our side"),
     "TemporarilyUnavailable": ProblemType(503, "The service cannot answer right now", headers=_LATER),

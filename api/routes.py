@@ -4,12 +4,16 @@ and schemathesis by itself.
 Roles here open the door; what an action needs beyond that is decided by its subject.
 """
 
-from api import answers, health, work_items
+from typing import Any
+
+from api import answers, health, incidents, work_items
 from api.door import Route
 from domain.work_items.transitions import MAY_EDIT, MAY_READ
 
 _CRM = "/api/crm/work-items"
 _ITEM = _CRM + "/{work_item_id}"
+_INCIDENTS = "/api/v1/incidents"
+_INCIDENT = _INCIDENTS + "/{incident_id}"
 _ACTION_CODES = (
     "InvalidAction",
     "InvalidTransition",
@@ -19,6 +23,8 @@ _ACTION_CODES = (
     "InactiveAssignee",
     "OccurredAtRefused",
 )
+
+_NOT_READY: dict[int, dict[str, Any]] = {503: {"model": answers.Health, "description": "Not ready to serve"}}
 
 READERS = frozenset[str](MAY_READ)
 EDITORS = frozenset[str](MAY_EDIT)
@@ -95,23 +101,40 @@ ROUTES: tuple[Route, ...] = (
         gives=("Idempotency-Replayed",),
         missing="WorkItemNotFound",
     ),
+    Route(
+        "GET",
+        _INCIDENTS,
+        incidents.list_all,
+        OPERATORS,
+        answers.IncidentPage,
+        problems=("InvalidCursor",),
+        gives=("Link",),
+    ),
+    Route("GET", _INCIDENT, incidents.show, OPERATORS, answers.IncidentView, missing="IncidentNotFound"),
+    Route(
+        "POST",
+        _INCIDENT + "/resolve",
+        incidents.resolve,
+        OPERATORS,
+        answers.IncidentView,
+        takes=("Idempotency-Key",),
+        gives=("Idempotency-Replayed",),
+        missing="IncidentNotFound",
+    ),
+    Route(
+        "POST",
+        _INCIDENT + "/retry",
+        incidents.retry,
+        OPERATORS,
+        answers.RetryAnswer,
+        problems=("NotRetryable",),
+        takes=("Idempotency-Key",),
+        gives=("Idempotency-Replayed",),
+        missing="IncidentNotFound",
+    ),
     Route("GET", "/livez", health.livez, None, answers.Health),
-    Route(
-        "GET",
-        "/readyz",
-        health.readyz,
-        None,
-        answers.Health,
-        responses={503: {"model": answers.Health, "description": "Not ready"}},
-    ),
-    Route(
-        "GET",
-        "/healthz",
-        health.healthz,
-        None,
-        answers.Health,
-        responses={503: {"model": answers.Health, "description": "Not ready"}},
-    ),
+    Route("GET", "/readyz", health.readyz, None, answers.Health, problems=("ValidationFailed",), responses=_NOT_READY),
+    Route("GET", "/healthz", health.healthz, None, answers.Health, responses=_NOT_READY),
     Route(
         "GET",
         "/metrics",

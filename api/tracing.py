@@ -4,7 +4,8 @@ import os
 import re
 from dataclasses import dataclass
 
-_TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
+# Version 00 ends with the flags; a later version may carry more, and ff is none.
+_TRACEPARENT = re.compile(rb"(?:00-(?=.{52}$)|(?!00|ff)[0-9a-f]{2}-)([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +25,6 @@ def begin(given: bytes | None) -> Trace:
     """The span of a request with this header."""
     match = _TRACEPARENT.fullmatch(given) if given else None
     span = os.urandom(8).hex()
-    if (
-        match is None
-        or match[1].count(b"0") == 32
-        or match[2].count(b"0") == 16
-        or (given and given[:2] == b"00" and len(given) != 55)
-    ):
+    if match is None or not match[1].strip(b"0") or not match[2].strip(b"0"):
         return Trace(os.urandom(16).hex(), span, "01")
     return Trace(match[1].decode(), span, match[3].decode())

@@ -129,4 +129,4 @@ def test_the_scheme_is_case_insensitive() -> None:
 
 
 def test_the_issuer_is_compared_exactly() -> None:
-    assert ISSUER == settings().issuer
+    assert settings().issuer == ISSUER

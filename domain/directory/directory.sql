@@ -14,14 +14,16 @@ order by t.tenant_id
 on conflict (tenant_id) do update set name = excluded.name, zone = excluded.zone, holidays = excluded.holidays;
 
 -- name: upsert_users!
--- Add users or change their name and roles; active stays as it is unless the row says so.
+-- Add users or change their name and roles; without a word on active it stays, and a new one is active.
 insert into users as known (tenant_id, user_id, display_name, active, roles)
-select u.tenant_id, u.user_id, u.display_name, coalesce(u.active, true), array(select jsonb_array_elements_text(u.roles::jsonb))
+select u.tenant_id, u.user_id, u.display_name, coalesce(u.active, before.active, true),
+       array(select jsonb_array_elements_text(u.roles::jsonb))
 from unnest(:tenant_ids::text[], :user_ids::text[], :display_names::text[], :actives::boolean[], :roles::text[])
      as u (tenant_id, user_id, display_name, active, roles)
+left join users before on before.tenant_id = u.tenant_id and before.user_id = u.user_id
 order by u.tenant_id, u.user_id
 on conflict (tenant_id, user_id) do update
-set display_name = excluded.display_name, roles = excluded.roles, updated_at = cs_now();
+set display_name = excluded.display_name, roles = excluded.roles, active = excluded.active, updated_at = cs_now();
 
 -- name: upsert_teams!
 -- Add teams or change their name.

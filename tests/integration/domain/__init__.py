@@ -1,0 +1,1 @@
+"""The subjects on a real PostgreSQL."""

@@ -48,8 +48,8 @@ class Batch:
     baselines: Mapping[Aggregate, tuple[int, str]] = field(default_factory=dict)
 
     def tenants(self) -> list[str]:
-        found = {item.tenant_id if isinstance(item, Poison) else item.event.tenant for item in self.items}
-        return sorted(found | {aggregate.tenant_id for aggregate in self.baselines})
+        """Every tenant of the batch, and the empty one, to which a waiting message falls that can be read no more."""
+        return sorted({"", *(item.tenant_id for item in self.items), *(aggregate.tenant_id for aggregate in self.baselines)})
 
     def halves(self) -> tuple["Batch", "Batch"]:
         """Two batches that together do the same, to find the item that makes this one fail."""
@@ -64,8 +64,7 @@ class Batch:
     def poisoned(self, error: Exception) -> "Batch":
         """The batch of one whose item cannot be saved: it will be parked."""
         item = self.items[0]
-        tenant = item.tenant_id if isinstance(item, Poison) else item.event.tenant
-        return replace(self, items=[poison(item.record, tenant, error)])
+        return replace(self, items=[poison(item.record, item.event, error)])
 
 
 def next_offsets(items: Sequence[Decoded]) -> dict[Partition, int]:

@@ -35,6 +35,10 @@ class Identity(NamedTuple):
     event_id: str
 
 
+# A longer key cannot stand in an index row of PostgreSQL. Ours have at most a few hundred bytes.
+MAX_KEY_BYTES = 1024
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """A Kafka record. `timestamp` in milliseconds since the epoch; headers as delivered."""
@@ -47,8 +51,8 @@ class Record:
 
     @property
     def order_key(self) -> tuple[str, bytes] | None:
-        """Records that share it must keep their order; a record without a key has none."""
-        return None if self.key is None else (self.position.topic, self.key)
+        """Records that share it must keep their order; one without a key has none, nor one whose key is never accepted."""
+        return None if self.key is None or len(self.key) > MAX_KEY_BYTES else (self.position.topic, self.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,27 +64,55 @@ class Message:
     payload: Payload | None
 
     @property
+    def tenant_id(self) -> str:
+        return self.event.tenant
+
+    @property
     def aggregate(self) -> Aggregate | None:
         """The numbered aggregate, or None for a message without a sequence."""
-        if self.event.sequence is None:
-            return None
-        name = self.event.partitionkey or self.event.subject or ""
-        return Aggregate(self.event.tenant, self.event.source, self.record.position.topic, name)
+        return aggregate_of(self.record, self.event)
 
     @property
     def identity(self) -> Identity:
-        return Identity(self.event.tenant, self.event.source, self.event.id)
+        return identity_of(self.event)
 
 
 @dataclass(frozen=True, slots=True)
 class Poison:
-    """A record that cannot be applied, and why. `error` never quotes payload; `fingerprint` groups equal causes."""
+    """A record that cannot be applied, and why. `error` never quotes payload; `fingerprint` groups equal causes.
+
+    `event` is what its headers said, if they could be read: its number or identity still orders and counts.
+    """
 
     record: Record
-    tenant_id: str
     reason: str
     fingerprint: str
     error: str
+    event: CloudEvent | None = None
+
+    @property
+    def tenant_id(self) -> str:
+        """The empty tenant where none can be read."""
+        return self.event.tenant if self.event else ""
+
+    @property
+    def aggregate(self) -> Aggregate | None:
+        return aggregate_of(self.record, self.event) if self.event else None
+
+    @property
+    def identity(self) -> Identity | None:
+        return identity_of(self.event) if self.event else None
+
+
+def aggregate_of(record: Record, event: CloudEvent) -> Aggregate | None:
+    """Whose number the event carries, or None when it carries none."""
+    if event.sequence is None:
+        return None
+    return Aggregate(event.tenant, event.source, record.position.topic, event.partitionkey or event.subject or "")
+
+
+def identity_of(event: CloudEvent) -> Identity:
+    return Identity(event.tenant, event.source, event.id)
 
 
 Decoded = Message | Poison

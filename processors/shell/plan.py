@@ -3,21 +3,22 @@
 One pass over the items, per item:
 
 1. its key is marked (an earlier message of the key is parked)  -> it follows into the parked rows
-2. it is poison                                                  -> parked, its key marked
+2. nothing of it can be read                                     -> parked, its key marked
 3. it carries a number: `<= last` drop; `> last + 1` a gap: it waits; `= last + 1` apply, then whatever waited for that number
 4. it carries none: seen before -> drop; otherwise apply
-5. apply = `decide`; an exception makes it poison (2)
+5. apply = `decide`; poison, or an exception, is parked and its key marked
 
 A waiting message is no poison: no mark, no dead letter copy. Numbers advance only by applying (or by an operator's
-discard), so a re-sent page can never turn into loss.
+discard), so a re-sent page can never turn into loss. Poison whose headers can be read takes its turn like any other.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from processors.shell.messages import Aggregate, Decoded, Identity, Message, Poison, Position, Record
+from processors.shell.messages import Aggregate, Decoded, Identity, Message, Poison, Position, Record, identity_of
 from processors.shell.processor import Decided
+from schemas.envelope import CloudEvent
 
 OrderKey = tuple[str, bytes]
 Decide = Callable[[Any, Message], Decided[Any, Any]]
@@ -46,7 +47,7 @@ class Outcome:
     sequences: dict[Aggregate, int] = field(default_factory=dict)
     identities: list[Identity] = field(default_factory=list)
     parked: list[Poison] = field(default_factory=list)
-    wait: list[tuple[Message, int]] = field(default_factory=list)
+    wait: dict[Position, tuple[Decoded, int]] = field(default_factory=dict)
     released: list[Position] = field(default_factory=list)
     duplicates: int = 0
 
@@ -64,7 +65,7 @@ class Plan:
         known: Known,
         key: Callable[[Message], Hashable],
         decide: Decide,
-        to_poison: Callable[[Record, str, Exception], Poison],
+        to_poison: Callable[[Record, CloudEvent | None, Exception], Poison],
         discards: frozenset[Position] = frozenset(),
     ) -> None:
         self._known, self._key, self._decide, self._to_poison = known, key, decide, to_poison
@@ -81,66 +82,61 @@ class Plan:
         order_key = item.record.order_key
         if order_key is not None and order_key in self._known.marked:
             self._follow(item)
-        elif isinstance(item, Poison):
-            if item.record.position not in self._discards:
-                self._park(item)
-        elif (aggregate := item.aggregate) is not None:
-            self._take_numbered(item, aggregate, item.event.sequence or 0)
+        elif item.event is None:
+            self._apply(item)
+        elif item.event.sequence is not None:
+            self._take_numbered(item, item.event.sequence)
         else:
             self._take_unnumbered(item)
 
-    def _take_numbered(self, message: Message, aggregate: Aggregate, sequence: int) -> None:
+    def _take_numbered(self, item: Decoded, sequence: int) -> None:
+        aggregate = item.aggregate
+        assert aggregate is not None, "a numbered item has an aggregate"
         last = self._known.last.get(aggregate, 0)
-        if sequence <= last:
+        if sequence <= last or (aggregate, sequence) in self._known.waiting:
             self.outcome.duplicates += 1
         elif sequence > last + 1:
-            self._wait(message, aggregate, sequence, last + 1)
-        elif self._apply(message):
+            self._known.waiting[aggregate, sequence] = item
+            self.outcome.wait[item.record.position] = item, last + 1
+        elif self._apply(item):
             self._advance(aggregate, sequence)
             self._release(aggregate)
 
-    def _wait(self, message: Message, aggregate: Aggregate, sequence: int, waiting_for: int) -> None:
-        if (aggregate, sequence) in self._known.waiting:
-            self.outcome.duplicates += 1
-            return
-        self._known.waiting[aggregate, sequence] = message
-        self.outcome.wait.append((message, waiting_for))
-
     def _release(self, aggregate: Aggregate) -> None:
         while (held := self._known.waiting.pop((aggregate, self._known.last[aggregate] + 1), None)) is not None:
-            self._unwait(held)
-            if isinstance(held, Poison) or not self._apply(held):
-                if isinstance(held, Poison):
-                    self._park(held)
+            if self.outcome.wait.pop(held.record.position, None) is None:
+                self.outcome.released.append(held.record.position)
+            if not self._apply(held):
                 return
             self._advance(aggregate, self._known.last[aggregate] + 1)
-
-    def _unwait(self, held: Decoded) -> None:
-        position = held.record.position
-        before = len(self.outcome.wait)
-        self.outcome.wait = [entry for entry in self.outcome.wait if entry[0].record.position != position]
-        if len(self.outcome.wait) == before:
-            self.outcome.released.append(position)
 
     def _advance(self, aggregate: Aggregate, sequence: int) -> None:
         self._known.last[aggregate] = self.outcome.sequences[aggregate] = sequence
 
-    def _take_unnumbered(self, message: Message) -> None:
-        if message.identity in self._known.seen:
+    def _take_unnumbered(self, item: Decoded) -> None:
+        identity = item.identity
+        assert identity is not None, "an item with an event has an identity"
+        if identity in self._known.seen:
             self.outcome.duplicates += 1
-        elif self._apply(message):
-            self._known.seen.add(message.identity)
-            self.outcome.identities.append(message.identity)
+        elif self._apply(item):
+            self._known.seen.add(identity)
+            self.outcome.identities.append(identity)
 
-    def _apply(self, message: Message) -> bool:
-        """True when the message counts as seen from now on."""
-        if message.payload is None or message.record.position in self._discards:
+    def _apply(self, item: Decoded) -> bool:
+        """True when the item counts as seen from now on."""
+        if item.record.position in self._discards:
             return True
+        if isinstance(item, Poison):
+            self._park(item)
+            return False
+        return item.payload is None or self._decided(item)
+
+    def _decided(self, message: Message) -> bool:
         key = self._key(message)
         try:
             decided = self._decide(self._known.states.get(key), message)
         except Exception as error:  # noqa: BLE001 - a bug or poison: its key stops, the others go on
-            self._park(self._to_poison(message.record, message.event.tenant, error))
+            self._park(self._to_poison(message.record, message.event, error))
             return False
         self._known.states[key] = self.outcome.changed[key] = decided.state
         if decided.output is not None:
@@ -154,19 +150,18 @@ class Plan:
             self._known.marked.add(poison.record.order_key)
 
     def _follow(self, item: Decoded) -> None:
-        tenant = item.tenant_id if isinstance(item, Poison) else item.event.tenant
-        self.outcome.parked.append(Poison(item.record, tenant, FOLLOWS, FOLLOWS, "an earlier message of this key is parked"))
+        reason = "an earlier message of this key is parked"
+        self.outcome.parked.append(Poison(item.record, FOLLOWS, FOLLOWS, reason, item.event))
 
 
 def aggregates_of(items: Iterable[Decoded]) -> list[Aggregate]:
     """The numbered aggregates of a batch, each once."""
-    found = {item.aggregate: None for item in items if isinstance(item, Message)}
-    return [aggregate for aggregate in found if aggregate is not None]
+    return [aggregate for aggregate in {item.aggregate: None for item in items} if aggregate is not None]
 
 
 def unnumbered(items: Iterable[Decoded]) -> list[Identity]:
     """The identities of messages that only the inbox knows."""
-    return [item.identity for item in items if isinstance(item, Message) and item.event.sequence is None]
+    return [identity_of(item.event) for item in items if item.event is not None and item.event.sequence is None]
 
 
 def keys_of(items: Iterable[Decoded]) -> Mapping[OrderKey, None]:

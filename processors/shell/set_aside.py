@@ -6,7 +6,7 @@ Runs inside the batch's transaction. Parking advances neither inbox nor sequence
 from collections.abc import Sequence
 
 from domain.incidents import Incident, open_incidents
-from processors.shell.messages import Decoded, Message, Poison, Position, Record
+from processors.shell.messages import Decoded, Poison, Position, Record
 from processors.shell.offsets import queries
 from processors.shell.plan import FOLLOWS, Outcome
 from runtime.sql import Connection
@@ -16,16 +16,18 @@ from schemas.headers import pack_headers
 async def wait(conn: Connection, group: str, outcome: Outcome, unwaited: frozenset[Position], items: Sequence[Decoded]) -> None:
     """Insert newly waiting messages, delete those that were let go."""
     if outcome.wait:
-        messages = [message for message, _ in outcome.wait]
+        messages = [message for message, _ in outcome.wait.values()]
         await queries.insert_waiting(
             conn,
             group_name=group,
             **_record_columns([message.record for message in messages]),
             **_numbers_of(messages),
-            waiting_for=[waiting_for for _, waiting_for in outcome.wait],
+            waiting_for=[waiting_for for _, waiting_for in outcome.wait.values()],
         )
-    still = {message.record.position for message, _ in outcome.wait}
-    gone = [*outcome.released, *(item.record.position for item in items if item.record.position in unwaited - still)]
+    gone = [
+        *outcome.released,
+        *(item.record.position for item in items if item.record.position in unwaited - outcome.wait.keys()),
+    ]
     if gone:
         await queries.delete_waiting(conn, group_name=group, **_position_columns(gone))
 
@@ -115,11 +117,11 @@ def _position_columns(positions: Sequence[Position]) -> dict[str, list[object]]:
     }
 
 
-def _numbers_of(messages: Sequence[Message]) -> dict[str, list[object]]:
+def _numbers_of(messages: Sequence[Decoded]) -> dict[str, list[object]]:
     aggregates = [message.aggregate for message in messages]
     return {
         "tenant_ids": [aggregate.tenant_id if aggregate else "" for aggregate in aggregates],
         "sources": [aggregate.source if aggregate else "" for aggregate in aggregates],
         "aggregates": [aggregate.aggregate if aggregate else "" for aggregate in aggregates],
-        "sequences": [message.event.sequence for message in messages],
+        "sequences": [message.event.sequence if message.event else 0 for message in messages],
     }

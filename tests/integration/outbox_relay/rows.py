@@ -56,6 +56,4 @@ async def insert(conn: asyncpg.Connection, rows: Sequence[OutboxRow]) -> list[in
 
 def name_in_shard(shard: int, start: int = 0) -> str:
     """An aggregate's name whose key falls into this shard."""
-    return next(
-        name for name in (f"item-{n}" for n in range(start, 100_000)) if shard_of(OutboxRow(name, 1).key) == shard
-    )
+    return next(name for name in (f"item-{n}" for n in range(start, 100_000)) if shard_of(OutboxRow(name, 1).key) == shard)

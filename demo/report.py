@@ -7,12 +7,12 @@ from rich.table import Table
 from demo.run import Books
 from runtime.cli.output import cell
 
-ROWS = """select work_item_id, status, priority, assignee_id, opened_at, resolved_at, reopen_count
+ROWS = """select left(work_item_id, 8) as item, status, priority, assignee_id, opened_at::date, resolved_at::date, reopen_count
 from analytics.work_item_board where status = 'closed' order by opened_at limit 3"""
 HOURS = """select priority, count(*) as resolved,
        round(percentile_cont(0.5) within group (order by extract(epoch from resolved_at - opened_at) / 3600)::numeric, 1)
            as median_hours
-from analytics.work_item_board where resolved_at is not null group by priority order by median_hours"""
+from analytics.work_item_board where resolved_at is not null and activity_area = 'it' group by priority order by median_hours"""
 REOPENED = "select count(*) as reopened_items, sum(reopen_count) as times from analytics.work_item_board where reopen_count > 0"
 
 

@@ -63,20 +63,23 @@ class HttpPublisher:
         for commands in items:
             for command in commands:
                 self.tally.commands += 1
-                await self._deliver(client, command)
+                self._note(command, await self._deliver(client, command))
                 if is_sent_again(command, self._again):
                     await self._deliver(client, command)
                 progress(1)
 
-    async def _deliver(self, client: httpx.AsyncClient, command: ImportCommand) -> None:
+    async def _deliver(self, client: httpx.AsyncClient, command: ImportCommand) -> httpx.Response:
         response = await self._send(client, command)
         self.tally.deliveries += 1
-        if response.headers.get("idempotency-replayed") == "true":
-            self.tally.replayed += 1
-        elif response.is_success:
+        self.tally.replayed += response.headers.get("idempotency-replayed") == "true"
+        return response
+
+    def _note(self, command: ImportCommand, response: httpx.Response) -> None:
+        """A command's answer is its first one; what a later delivery is told changes nothing."""
+        if response.is_success:
             self.tally.applied += 1
         else:
-            self.tally.refused[command.name, response.json().get("code", str(response.status_code))] += 1
+            self.tally.refused[command.name, response.json().get("error", str(response.status_code))] += 1
 
     async def _send(self, client: httpx.AsyncClient, command: ImportCommand) -> httpx.Response:
         path, body = _request(command)

@@ -3,7 +3,7 @@
 select r.rolname as login,
        exists (select from pg_auth_members m join pg_roles g on g.oid = m.roleid
                where m.member = r.oid and g.rolname = 'cs_analyst') as analyst
-from pg_roles r where r.rolname = :login;
+from pg_roles r where r.rolname::text = :login;
 
 -- name: render_create_login$
 -- The statement that makes a login; the password is a SCRAM verifier.

@@ -1,0 +1,58 @@
+"""One row of every table for each of two tenants, so that a matrix over all tables has something to reach for.
+
+A table without an entry makes `seed` fail: whoever adds a table says here what a row of it looks like.
+"""
+
+import uuid
+from typing import Any
+
+import asyncpg
+
+TENANTS = ("t1", "t2")
+ITEM = uuid.UUID("01890000-0000-7000-8000-000000000001")
+
+# In an order that satisfies foreign keys. $1 is the tenant, $2 a number that differs between tenants, where rows need one.
+ROWS: dict[str, str] = {
+    "public.tenants": "insert into tenants (tenant_id, name) values ($1, 'n')",
+    "public.users": "insert into users (tenant_id, user_id, display_name) values ($1, 'u', 'n')",
+    "public.teams": "insert into teams (tenant_id, team_id, name) values ($1, 'g', 'n')",
+    "public.team_members": "insert into team_members values ($1, 'g', 'u')",
+    "public.analyst_tenants": "insert into analyst_tenants (tenant_id, role_name) values ($1, 'analyst_of_' || $1)",
+    "public.incidents": "insert into incidents (tenant_id, incident_id, kind, fingerprint, summary)"
+    " values ($1, gen_random_uuid(), 'k', 'f', 's')",
+    "public.audit_log": "insert into audit_log (tenant_id, audit_id, actor, action, object_type, object_id)"
+    " values ($1, gen_random_uuid(), 'a', 'b', 'c', 'd')",
+    "public.idempotency_keys": "insert into idempotency_keys (tenant_id, principal, route, key, fingerprint, expires_at)"
+    " values ($1, 'p', 'r', 'k', '', now())",
+    "public.outbox_events": "insert into outbox_events (event_id, tenant_id, shard, aggregate, aggregate_id, topic,"
+    " event_type, headers, occurred_at, created_by) values (gen_random_uuid(), $1, 0, 'a', 'i', 't', 'e', '', now(), 'b')",
+    "public.inbox": "insert into inbox (tenant_id, group_name, source, event_id) values ($1, 'g', 's', 'e')",
+    "public.applied_sequences": "insert into applied_sequences values ($1, 'g', 's', 't', 'a', 1)",
+    "public.sequence_baselines": "insert into sequence_baselines values ($1, 'g', 's', 't', 'a', 1, 'operator')",
+    "public.waiting_messages": 'insert into waiting_messages (group_name, topic, partition, "offset", tenant_id, source,'
+    " aggregate, sequence, waiting_for, headers, timestamp) values ('g', 't', 0, $2, $1, 's', 'a', 2, 1, '', 0)",
+    "public.parked_keys": "insert into parked_keys (group_name, topic, partition, key, tenant_id)"
+    " values ('g', 't', 0, convert_to($1, 'UTF8'), $1)",
+    "public.parked_messages": 'insert into parked_messages (group_name, topic, partition, "offset", tenant_id, headers,'
+    " timestamp, reason, fingerprint, error) values ('g', 't', 0, $2, $1, '', 0, 'r', 'f', 'e')",
+    "public.work_items": "insert into work_items (tenant_id, id, version, event_sequence, history_length, coupling, title,"
+    f" priority, source, occurred_at, last_action_at, created_by, updated_by) values ($1, '{ITEM}', 1, 1, 1, 'strong', 't',"
+    " 'low', 'KAFKA', now(), now(), 'u', 'u')",
+    "public.work_item_state_history": "insert into work_item_state_history (tenant_id, work_item_id, position, to_status,"
+    f" action, by_user, source, occurred_at) values ($1, '{ITEM}', 1, 'draft', 'Create', 'u', 'KAFKA', now())",
+    "public.work_item_comments": "insert into work_item_comments (tenant_id, work_item_id, comment_id, body, by_user, source)"
+    f" values ($1, '{ITEM}', gen_random_uuid(), 'b', 'u', 'KAFKA')",
+    "public.work_item_instances": "insert into work_item_instances (tenant_id, work_item_id, instance_id, status, cycle)"
+    f" values ($1, '{ITEM}', 'i', 'running', 0)",
+    "projections.work_item_board__v1": "insert into projections.work_item_board__v1 (tenant_id, work_item_id, status,"
+    " status_since, last_change_at, version, ce_source, ce_sequence) values ($1, 'w', 'open', now(), now(), 1, 's', 1)",
+}
+
+
+async def seed(conn: asyncpg.Connection, tables: set[str]) -> None:
+    """Insert a row of every table for every tenant, as the owner. `tables`: those that the catalogue knows."""
+    assert tables == set(ROWS), "say in ROWS what a row of this table looks like, or remove a table that is gone"
+    for statement in ROWS.values():
+        for number, tenant in enumerate(TENANTS):
+            arguments: list[Any] = [tenant, number][: 2 if "$2" in statement else 1]
+            await conn.execute(statement, *arguments)

@@ -68,6 +68,7 @@ with moved as (
                 :step_actions::text[], :step_by::text[], :step_assignees::text[], :step_notes::text[], :step_sources::text[],
                 :step_at::timestamptz[])
          as h (tenant_id, id, position, from_status, to_status, action, by_user, assignee_id, note, source, occurred_at)
+    join moved using (tenant_id, id)
 )
 select count(*) from moved;
 

@@ -10,10 +10,11 @@ from domain.outbox import Outbox
 from domain.work_items.decisions import Decided, Outcome
 from runtime.ids import uuid7
 from runtime.postgres import array_literal
+from runtime.sql import Connection
 from schemas.caller import Caller
 from schemas.errors import Rejected
 from schemas.work_items import ApplyAction, CreateWorkItem, Source
-from tests.infrastructure.databases import ClonedDatabase
+from tests.infrastructure.databases import ClonedDatabase, Role
 
 OUTBOX = Outbox("casestream")
 
@@ -30,36 +31,40 @@ class World:
 
     def __init__(self, database: ClonedDatabase) -> None:
         self.database = database
+        self._pools: dict[Role, asyncpg.Pool] = {}
+
+    async def close(self) -> None:
+        """End every connection."""
+        for pool in self._pools.values():
+            await pool.close()
+
+    async def pool(self, role: Role) -> asyncpg.Pool:
+        """Connections of one role, made when first asked for."""
+        if role not in self._pools:
+            self._pools[role] = await asyncpg.create_pool(self.database.url(role), min_size=1, max_size=4)
+        return self._pools[role]
 
     @asynccontextmanager
-    async def api(self, tenant_id: str = "north") -> AsyncIterator[asyncpg.Connection]:
+    async def api(self, tenant_id: str = "north") -> AsyncIterator[Connection]:
         """One transaction of the HTTP door."""
         async with self._transaction("api", "app.tenant", tenant_id) as conn:
             yield conn
 
     @asynccontextmanager
-    async def worker(self, *tenant_ids: str) -> AsyncIterator[asyncpg.Connection]:
+    async def worker(self, *tenant_ids: str) -> AsyncIterator[Connection]:
         """One transaction of a processor."""
         async with self._transaction("worker", "app.tenants", array_literal(tenant_ids or ("north",))) as conn:
             yield conn
 
     @asynccontextmanager
-    async def _transaction(self, role: Any, setting: str, value: str) -> AsyncIterator[asyncpg.Connection]:
-        conn = await asyncpg.connect(self.database.url(role))
-        try:
-            async with conn.transaction():
-                await conn.execute("select set_config($1, $2, true)", setting, value)
-                yield conn
-        finally:
-            await conn.close()
+    async def _transaction(self, role: Role, setting: str, value: str) -> AsyncIterator[Connection]:
+        async with (await self.pool(role)).acquire() as conn, conn.transaction():
+            await conn.execute("select set_config($1, $2, true)", setting, value)
+            yield conn
 
     async def look(self, query: str, *arguments: Any) -> list[dict[str, Any]]:
         """Rows as their owner sees them."""
-        conn = await asyncpg.connect(self.database.url("migrate"))
-        try:
-            return [dict(row) for row in await conn.fetch(query, *arguments)]
-        finally:
-            await conn.close()
+        return [dict(row) for row in await (await self.pool("migrate")).fetch(query, *arguments)]
 
     async def events(self, work_item_id: str) -> list[tuple[int | None, str]]:
         """Number and type of an item's events, in the order in which the relay would send them."""
@@ -83,12 +88,9 @@ class World:
 
 async def populated(database: ClonedDatabase) -> World:
     """The world of a test."""
-    conn = await asyncpg.connect(database.url("migrate"))
-    try:
-        await conn.execute(PEOPLE)
-    finally:
-        await conn.close()
-    return World(database)
+    world = World(database)
+    await (await world.pool("migrate")).execute(PEOPLE)
+    return world
 
 
 def caller(*roles: str, tenant_id: str = "north", source: Source = "CRM_UI", internal: bool = False) -> Caller:

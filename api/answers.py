@@ -242,6 +242,18 @@ class UserView(Answer):
     updated_at: datetime
 
 
+class UserWritten(Answer):
+    """The user that was added or changed."""
+
+    user_id: str
+
+
+class TeamWritten(Answer):
+    """The team that was added or changed."""
+
+    team_id: str
+
+
 class UserPage(Answer):
     """One page of users."""
 

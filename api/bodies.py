@@ -32,7 +32,7 @@ class BoundedRequest(Request):
         try:
             parsed = orjson.loads(raw)
         except orjson.JSONDecodeError as error:
-            if "recursion" in error.msg.lower():
+            if "depth limit" in error.msg:
                 raise self._too_deep() from None
             raise Problem("MalformedBody", "The body is not valid JSON in UTF-8.") from None
         # Fewer brackets than the limit cannot nest deeper; only others are walked.

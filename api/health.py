@@ -5,7 +5,6 @@ import asyncio
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import Response
 
-from api.answers import Checks, Health
 from api.door import Door, DoorRequest, json_answer
 from runtime.postgres import TRANSIENT
 
@@ -37,12 +36,14 @@ async def metrics() -> Response:
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
+async def openapi(request: DoorRequest) -> Response:
+    """The OpenAPI 3.1 document of this door."""
+    return json_answer(request.app.openapi())
+
+
 async def _database_answers(door: Door) -> bool:
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
             return bool(await door.pool.fetchval("select true"))
     except TRANSIENT:
         return False
-
-
-__all__ = ["Checks", "Health", "healthz", "livez", "metrics", "readyz"]

@@ -3,17 +3,20 @@
 Tenant, user and source never stand in a body: they come from the token.
 """
 
-from datetime import datetime
+from datetime import date
 from typing import Annotated
 from uuid import UUID
+from zoneinfo import available_timezones
 
 from fastapi import Path, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from domain.work_items.transitions import Role
 from schemas.models import Code, Identifier, Instant, Text
 from schemas.work_items import Priority
 
+_ZONES = frozenset(available_timezones())
 _LARGEST_VERSION = 2**63 - 1
 
 
@@ -95,8 +98,40 @@ class Resolution(Input):
     resolution: Annotated[Text, Field(min_length=1, max_length=1_000)]
 
 
+def _zone(name: str) -> str:
+    if name not in _ZONES:
+        raise ValueError("not a time zone of the IANA database")
+    return name
+
+
+class TenantPut(Input):
+    """A tenant: its zone and holidays count for due dates and timers."""
+
+    name: Annotated[Text, Field(min_length=1, max_length=200)]
+    zone: Annotated[str, Field(max_length=100, examples=["Asia/Ho_Chi_Minh"]), AfterValidator(_zone)] = "UTC"
+    holidays: Annotated[tuple[date, ...], Field(max_length=1000)] = ()
+
+
+class UserPut(Input):
+    """A user, and what he may do."""
+
+    display_name: Annotated[Text, Field(min_length=1, max_length=200)]
+    roles: Annotated[tuple[Role, ...], Field(max_length=20)] = ()
+    active: bool | None = None
+
+
+class TeamPut(Input):
+    """A team; the listed members are added."""
+
+    name: Annotated[Text, Field(min_length=1, max_length=200)]
+    member_ids: Annotated[tuple[Identifier, ...], Field(max_length=1000)] = ()
+    active: bool | None = None
+
+
+_NAME = r"^[^\x00-\x1f\x7f|]+$"
 WorkItemId = Annotated[UUID, Path(description="Id of the work item")]
 IncidentId = Annotated[UUID, Path(description="Id of the incident")]
+UserId = Annotated[str, Path(min_length=1, max_length=200, pattern=_NAME, description="Id of the user")]
+TeamId = Annotated[str, Path(min_length=1, max_length=200, pattern=_NAME, description="Id of the team")]
 Limit = Annotated[int, Query(ge=1, le=200, description="Rows per page")]
 Cursor = Annotated[str | None, Query(max_length=1000, description="`nextCursor` of the page before")]
-Since = Annotated[datetime | None, Query(description="With offset from UTC")]

@@ -133,8 +133,8 @@ CATALOGUE: dict[str, ProblemType] = {
     # the directory and incidents
     "UnknownTenant": ProblemType(403, "The token's tenant is not known here"),
     "TenantNotFound": ProblemType(404, "There is no such tenant"),
-    "UserNotFound": ProblemType(404, "There is no such user"),
-    "TeamNotFound": ProblemType(404, "There is no such team"),
+    "MemberNotFound": ProblemType(404, "There is no such member of the team"),
+    "UnknownMember": ProblemType(400, "The directory does not know a member"),
     "IncidentNotFound": ProblemType(404, "There is no such incident"),
     "NotRetryable": ProblemType(409, "Incidents of this kind cannot be retried"),
     # the server

@@ -6,12 +6,13 @@ Roles here open the door; what an action needs beyond that is decided by its sub
 
 from typing import Any
 
-from api import answers, health, incidents, work_items
+from api import answers, directory, health, incidents, work_items
 from api.door import Route
 from domain.work_items.transitions import MAY_EDIT, MAY_READ
 
 _CRM = "/api/crm/work-items"
 _ITEM = _CRM + "/{work_item_id}"
+_DIRECTORY = "/api/v1/directory"
 _INCIDENTS = "/api/v1/incidents"
 _INCIDENT = _INCIDENTS + "/{incident_id}"
 _ACTION_CODES = (
@@ -101,6 +102,51 @@ ROUTES: tuple[Route, ...] = (
         gives=("Idempotency-Replayed",),
         missing="WorkItemNotFound",
     ),
+    Route("GET", _DIRECTORY + "/tenant", directory.get_tenant, READERS, answers.TenantView, missing="TenantNotFound"),
+    Route("PUT", _DIRECTORY + "/tenant", directory.put_tenant, ADMINS, answers.TenantView, missing="TenantNotFound"),
+    Route(
+        "GET",
+        _DIRECTORY + "/users",
+        directory.list_users,
+        READERS,
+        answers.UserPage,
+        problems=("InvalidCursor",),
+        gives=("Link",),
+    ),
+    Route(
+        "PUT",
+        _DIRECTORY + "/users/{user_id}",
+        directory.put_user,
+        ADMINS,
+        answers.UserWritten,
+        problems=("UnknownTenant",),
+    ),
+    Route(
+        "GET",
+        _DIRECTORY + "/teams",
+        directory.list_teams,
+        READERS,
+        answers.TeamPage,
+        problems=("InvalidCursor",),
+        gives=("Link",),
+    ),
+    Route(
+        "PUT",
+        _DIRECTORY + "/teams/{team_id}",
+        directory.put_team,
+        ADMINS,
+        answers.TeamWritten,
+        problems=("UnknownTenant", "UnknownMember"),
+    ),
+    Route(
+        "DELETE",
+        _DIRECTORY + "/teams/{team_id}/members/{user_id}",
+        directory.remove_member,
+        ADMINS,
+        None,
+        status=204,
+        missing="MemberNotFound",
+    ),
     Route(
         "GET",
         _INCIDENTS,
@@ -135,6 +181,14 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/livez", health.livez, None, answers.Health),
     Route("GET", "/readyz", health.readyz, None, answers.Health, problems=("ValidationFailed",), responses=_NOT_READY),
     Route("GET", "/healthz", health.healthz, None, answers.Health, responses=_NOT_READY),
+    Route(
+        "GET",
+        "/openapi.json",
+        health.openapi,
+        None,
+        None,
+        responses={200: {"content": {"application/json": {"schema": {"type": "object"}}}, "description": "This document"}},
+    ),
     Route(
         "GET",
         "/metrics",

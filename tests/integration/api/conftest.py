@@ -1,5 +1,6 @@
 """The HTTP door on a database of the test's own, with two tenants and a token for whoever is needed."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -12,9 +13,11 @@ import pytest
 from fastapi import FastAPI
 
 from api.app import create_app
+from api.server import listen, serve
 from runtime.postgres import open_pool
 from runtime.settings import Settings
 from tests.infrastructure.databases import ClonedDatabase
+from tests.integration.api.serving import Listening, asgi_client
 from tests.unit.api.tokens import World, token
 
 ITEMS = "/api/crm/work-items"
@@ -99,7 +102,16 @@ async def served(database: ClonedDatabase) -> AsyncIterator[Served]:
     settings, world = settings_for(database), World()
     pool = await open_pool(settings, "api", size=16, min_size=0, reset=False)
     app = create_app(settings, pool, world.verifier())
-    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://door.test") as client:
+    async with asgi_client(app) as client:
         yield Served(app, settings, pool, database, client, world)
     await pool.close()
+
+
+@pytest.fixture
+async def listening(served: Served) -> AsyncIterator[Listening]:
+    """The same application behind uvicorn on a free port of the loopback."""
+    stop, listener = asyncio.Event(), listen(served.settings)
+    serving = asyncio.create_task(serve(served.app, listener, stop))
+    yield Listening(listener.getsockname()[1])
+    stop.set()
+    await serving

@@ -1,6 +1,7 @@
 """The same request sent twice has one effect and one answer, also when both arrive at once."""
 
 import asyncio
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
@@ -11,7 +12,7 @@ from tests.integration.api.conftest import ITEMS, Served
 from tests.waiting import until
 
 
-async def create(served: Served, key: str, title: str = "Printer is on fire", **who: str) -> httpx.Response:
+async def create(served: Served, key: str, title: str = "Printer is on fire", **who: Any) -> httpx.Response:
     return await served.client.post(ITEMS, json={"title": title}, headers=served.headers(idempotency_key=key, **who))
 
 

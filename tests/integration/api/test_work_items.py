@@ -1,5 +1,6 @@
 """Work items over HTTP: the documents' paths, bodies and error codes on a real database."""
 
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -188,7 +189,7 @@ async def test_a_stale_caller_is_told_the_current_version(served: Served) -> Non
     ],
 )
 @pytest.mark.requirement("trap-46", "trap-47", "trap-48", "WI-3")
-async def test_what_an_action_may_not_be(served: Served, action: str, body: dict[str, object], status: int, code: str) -> None:
+async def test_what_an_action_may_not_be(served: Served, action: str, body: dict[str, Any], status: int, code: str) -> None:
     item = (await served.create())["workItemId"]
     answer = await served.act(item, action, **body)
     assert (answer.status_code, answer.json()["error"]) == (status, code)

@@ -1,0 +1,144 @@
+"""Every route x every role x a foreign tenant, generated from the table of routes: a new row is in here by itself."""
+
+from uuid import uuid4
+
+import pytest
+
+from api.door import Route
+from api.routes import ROUTES
+from domain.incidents import open_incident
+from domain.work_items.transitions import PERMISSIONS
+from runtime.postgres import tenant_transaction
+from tests.integration.api.conftest import ITEMS, Served
+
+ROLES = (*PERMISSIONS, "operator", "nonsense", "ADMIN")
+GUARDED = [route for route in ROUTES if route.roles is not None]
+# PUT makes what is not there, so another tenant's name is simply free in one's own tenant.
+ABOUT_AN_OBJECT = [route for route in GUARDED if "{" in route.path and route.method != "PUT"]
+PUTS = [route for route in GUARDED if route.method == "PUT"]
+
+
+def name(route: Route) -> str:
+    return f"{route.method} {route.path}"
+
+
+async def objects(served: Served) -> dict[str, str]:
+    """One object of the tenant north for every path parameter that routes know."""
+    async with tenant_transaction(served.pool, "north") as conn:
+        incident = await open_incident(conn, tenant_id="north", kind="test", fingerprint="f", summary="s")
+    return {
+        "work_item_id": (await served.create())["workItemId"],
+        "incident_id": str(incident),
+        "user_id": "binh",
+        "team_id": "desk",
+    }
+
+
+def url(route: Route, known: dict[str, str]) -> str:
+    """The route's address with these objects; a parameter that nobody listed here fails the test."""
+    return route.path.format(**known)
+
+
+async def send(served: Served, route: Route, address: str, headers: dict[str, str]) -> tuple[int, str]:
+    answer = await served.client.request(route.method, address, headers=headers)
+    return answer.status_code, answer.json().get("error", "")
+
+
+@pytest.mark.requirement("WI-3", "SP-8")
+async def test_every_route_refuses_every_role_that_it_does_not_name(served: Served) -> None:
+    known, wrong, cells = await objects(served), [], 0
+    for route in GUARDED:
+        assert route.roles is not None
+        for role in ROLES:
+            cells += 1
+            answered = await send(served, route, url(route, known), served.headers((role,)))
+            refused = answered == (403, "PermissionDenied")
+            if refused == (role in route.roles) or answered[0] >= 500:
+                wrong.append((name(route), role, answered))
+    assert wrong == []
+    assert cells == len(GUARDED) * len(ROLES)
+
+
+@pytest.mark.requirement("SP-8")
+async def test_every_route_refuses_a_stranger_before_it_reads_his_request(served: Served) -> None:
+    known = await objects(served)
+    strangers = [{}, {"authorization": "Bearer x.y.z"}, {"authorization": "Basic YTpi"}, served.headers(tenant="")]
+    for route in GUARDED:
+        for headers in strangers:
+            answer = await served.client.request(
+                route.method, url(route, known), headers=headers, content=b"{" if route.method != "GET" else None
+            )
+            assert (answer.status_code, answer.json()["error"]) == (401, "NotAuthenticated"), name(route)
+            assert answer.headers["www-authenticate"] == 'Bearer realm="casestream"'
+
+
+@pytest.mark.requirement("SP-8", "trap-55")
+async def test_an_object_of_another_tenant_does_not_exist(served: Served) -> None:
+    known = await objects(served)
+    bodies = {
+        "/actions": {"action": "StartWork"},
+        "/comments": {"body": "x"},
+        "/resolve": {"resolution": "x"},
+        "/retry": None,
+    }
+    for route in ABOUT_AN_OBJECT:
+        assert route.roles is not None
+        assert route.missing is not None, f"{name(route)} must say what is missing"
+        for role in sorted(route.roles):
+            headers = served.headers((role,), tenant="south", if_match="*")
+            body = next((body for end, body in bodies.items() if route.path.endswith(end)), {"priority": "low"})
+            sent = None if route.method in ("GET", "DELETE") else body
+            answer = await served.client.request(route.method, url(route, known), headers=headers, json=sent)
+            expected = {404} if role != "viewer" else {403, 404}
+            assert answer.status_code in expected, (name(route), role, answer.text)
+            assert known["work_item_id"] not in answer.text or answer.json()["error"] == "WorkItemNotFound"
+    assert await served.rows("select from work_items where tenant_id = 'south'") == []
+    assert await served.rows("select from incidents where state <> 'open'") == []
+
+
+@pytest.mark.requirement("SP-8")
+async def test_what_a_tenant_puts_changes_no_other_tenant(served: Served) -> None:
+    known = await objects(served)
+    tables = ("tenants", "users", "teams", "team_members")
+    before = {table: await served.rows(f"select * from {table} where tenant_id = 'north' order by 1, 2") for table in tables}
+    for route in PUTS:
+        body = {"displayName": "Mallory"} if "user_id" in route.path else {"name": "Mallory"}
+        headers = served.headers(("admin",), tenant="south")
+        answer = await served.client.request(route.method, url(route, known), headers=headers, json=body)
+        assert answer.status_code == 200, (name(route), answer.text)
+    after = {table: await served.rows(f"select * from {table} where tenant_id = 'north' order by 1, 2") for table in tables}
+    assert before == after
+
+
+@pytest.mark.requirement("SP-8")
+async def test_lists_show_their_own_tenant_only(served: Served) -> None:
+    await objects(served)
+    own, foreign = served.headers(("admin",)), served.headers(("admin",), tenant="south")
+    for route in GUARDED:
+        if route.method == "GET" and "{" not in route.path:
+            assert (await served.client.get(route.path, headers=own)).status_code == 200
+            assert "Printer" not in (await served.client.get(route.path, headers=foreign)).text, name(route)
+    assert len((await served.client.get(ITEMS, headers=own)).json()["items"]) == 1
+    assert (await served.client.get(ITEMS, headers=foreign)).json()["items"] == []
+
+
+@pytest.mark.requirement("SP-8")
+async def test_a_body_cannot_name_a_tenant_a_user_or_a_source(served: Served) -> None:
+    for field in ("tenantId", "tenant_id", "userId", "requestedBy", "source", "createdBy"):
+        headers = served.headers(idempotency_key=str(uuid4()))
+        answer = await served.client.post(ITEMS, json={"title": "x", field: "south"}, headers=headers)
+        assert (answer.status_code, answer.json()["error"]) == (422, "ValidationFailed"), field
+
+
+def test_every_route_is_in_the_table_with_roles_that_exist() -> None:
+    for route in GUARDED:
+        assert route.roles, name(route)
+        assert route.roles is not None
+        assert route.roles <= set(ROLES), name(route)
+    assert {route.path for route in ROUTES if route.roles is None} == {
+        "/livez",
+        "/readyz",
+        "/healthz",
+        "/metrics",
+        "/openapi.json",
+    }

@@ -12,7 +12,7 @@ from typing import Any
 from processors.shell import AppliedSequences, Decided, Message
 from runtime.sql import Connection, load_queries
 from schemas.models import Payload
-from schemas.registry import GROUPS
+from schemas.registry import projection_group
 from schemas.work_items import (
     WorkItemAssigned,
     WorkItemCreated,
@@ -21,6 +21,7 @@ from schemas.work_items import (
     WorkItemStatusChanged,
 )
 
+TOPICS = ("work-items.events.v1",)
 ENDED = frozenset({"closed", "canceled", "rejected"})
 TIMED = frozenset({"draft", "open", "in_progress", "waiting_internal", "waiting_customer", "waiting_external", "resolved"})
 CODED = ("priority", "request_type", "activity_area", "business_group", "process", "scope", "due_at")
@@ -116,7 +117,7 @@ class WorkItemBoard:
     }
 
     def __init__(self, version: int) -> None:
-        self.group = GROUPS[f"projections.work_item_board.v{version}"]
+        self.group = projection_group("work_item_board", version, TOPICS)
         self.sequences = AppliedSequences()
         self._queries = load_queries(__file__, rename={"work_item_board__v1": f"work_item_board__v{version}"})
 

@@ -58,6 +58,11 @@ def dlt_topic(topic: str, group: str) -> str:
     return f"{topic}.{group}.dlt"
 
 
+def projection_group(table: str, version: int, topics: tuple[str, ...]) -> Group:
+    """The group of one table version: it reads its topics from the first event, on its own."""
+    return Group(f"projections.{table}.v{version}", topics, rebuilds=True, description=f"table {table}, version {version}")
+
+
 def dead_letter_topics() -> list[Topic]:
     """One per (group, topic), with the same partitions, so that a copy keeps its partition number."""
     return [
@@ -171,15 +176,7 @@ GROUPS: dict[str, Group] = {
     group.name: group
     for group in (
         WORK_ITEMS,
-        *(
-            Group(
-                f"projections.{table}.v{version}",
-                topics,
-                rebuilds=True,
-                description=f"table {table}, version {version}",
-            )
-            for table, version, topics in PROJECTION_VERSIONS.values()
-        ),
+        *(projection_group(table, version, topics) for table, version, topics in PROJECTION_VERSIONS.values()),
     )
 }
 

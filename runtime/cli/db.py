@@ -9,6 +9,7 @@ from typing import Annotated
 import asyncpg
 import typer
 
+from projections.versions import create_missing_versions
 from runtime import migrations
 from runtime.cli import output
 from runtime.cli.exits import ExitCode
@@ -23,14 +24,19 @@ _POLL_SECONDS = 0.2
 
 @app.command()
 def migrate() -> None:
-    """Apply what is pending, each file in a transaction of its own. Twice, or two at once, is harmless."""
+    """Apply what is pending, each file in a transaction of its own; then create registered table versions that are missing.
 
-    async def act() -> list[migrations.Migration]:
+    Twice, or two at once, is harmless.
+    """
+
+    async def act() -> list[str]:
         async with _connection() as conn:
-            return await migrations.migrate(conn)
+            done = [migration.name for migration in await migrations.migrate(conn)]
+            async with conn.transaction():
+                return done + await create_missing_versions(conn)
 
     done = asyncio.run(act())
-    output.show_rows({"applied": migration.name} for migration in done)
+    output.show_rows({"applied": name} for name in done)
     output.remark(f"{len(done)} applied")
 
 

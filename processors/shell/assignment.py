@@ -95,6 +95,7 @@ class Assignment(ConsumerRebalanceListener):
     def retake(self, partition: Partition) -> None:
         """The broker says that we still own it: take it again."""
         self.owned.pop(partition, None)
+        self.halted.discard(partition)
         self._quiet(partition)
         self.noted.add(partition)
 

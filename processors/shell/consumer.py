@@ -9,7 +9,7 @@ looks whether its group was stopped. Never sleeps in a batch, never trusts Kafka
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -24,6 +24,7 @@ from processors.shell.assignment import MIRROR_PREFIX, Assignment
 from processors.shell.batch import Batch, BatchApplier, next_offsets
 from processors.shell.committing import Committer, Stopping
 from processors.shell.dead_letters import DeadLetterTopic
+from processors.shell.lag import MEASURE_SECONDS, LagGauge
 from processors.shell.messages import Position, Record
 from processors.shell.offsets import LostFence, Owned, Partition
 from processors.shell.park_rate import ParkRate
@@ -51,6 +52,7 @@ class GroupMember:
         self._rate = ParkRate(settings.parking.stop_count, settings.parking.stop_share)
         self._mirrored: dict[Partition, int] = {}
         self._joined = False
+        self._lag = LagGauge(self.group, self.end_offsets)
         self._consumer: AIOKafkaConsumer
         self._assignment: Assignment
         self._pool: asyncpg.Pool
@@ -60,10 +62,12 @@ class GroupMember:
         async with AsyncExitStack() as stack:
             await self._connect(stack)
             clock = asyncio.get_running_loop().time
-            next_round = next_mirror = clock()
+            next_round = next_mirror = next_measure = clock()
             while not self.stop.is_set():
                 try:
                     await self._assignment.take_noted(self._pool, self._admin)
+                    if self._rounds.stopped:
+                        self.hold()
                     if clock() >= next_round:
                         await self._rounds.go(dict(self._assignment.owned))
                         next_round = clock() + ROUND_SECONDS
@@ -71,6 +75,9 @@ class GroupMember:
                     if clock() >= next_mirror:
                         await self._mirror()
                         next_mirror = clock() + MIRROR_SECONDS
+                    if clock() >= next_measure:
+                        next_measure = clock() + MEASURE_SECONDS
+                        await self._lag.measure(self._pool, dict(self._assignment.owned))
                 except Stopping:
                     break
                 except LostFence as lost:
@@ -153,6 +160,8 @@ class GroupMember:
         for partition, position in batch.nexts.items():
             if partition in self._assignment.owned:
                 self._assignment.owned[partition].position = position
+        if batch.items and not (batch.redriven or batch.unwaited):
+            self._lag.applied(batch.items)
         metrics.applied.labels(self.group).inc(len(outcome.applied))
         metrics.duplicates.labels(self.group).inc(outcome.duplicates)
         metrics.parked.labels(self.group).inc(len(outcome.parked))
@@ -200,9 +209,12 @@ class GroupMember:
 
     async def end_offset(self, partition: Partition) -> int:
         """Where the partition ends now."""
-        topic_partition = self._assignment.topic_partition(partition)
-        ends = await self._consumer.end_offsets([topic_partition])
-        return int(ends[topic_partition])
+        return (await self.end_offsets([partition]))[partition]
+
+    async def end_offsets(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        """Where each of these partitions ends now."""
+        ends = await self._consumer.end_offsets([self._assignment.topic_partition(partition) for partition in partitions])
+        return {self._assignment.partition(topic_partition): int(end) for topic_partition, end in ends.items()}
 
     def hold(self) -> None:
         """The group is stopped: fetch nothing, stay a member."""

@@ -9,7 +9,7 @@ parked_keys = Gauge("parked_keys", "Keys whose messages are set aside.", ["consu
 waiting = Gauge("waiting_messages", "Messages that wait for a missing number.", ["consumergroup"])
 batch_seconds = Histogram("consumer_batch_seconds", "One batch, fetch excluded.", ["consumergroup"])
 lag_records = Gauge("kafka_consumergroup_lag", "Records behind the end.", ["consumergroup", "topic", "partition"])
-lag_seconds = Gauge("consumer_lag_seconds", "Age of the newest applied record when it was applied.", ["consumergroup"])
+lag_seconds = Gauge("consumer_lag_seconds", "Age of the youngest record applied, 0 when nothing is unread.", ["consumergroup"])
 lost_fences = Counter(
     "consumer_lost_fences_total", "Batches rolled back because another member owns the partition.", ["consumergroup"]
 )

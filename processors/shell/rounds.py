@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from domain.incidents import Incident, open_incidents
-from processors.shell import metrics
 from processors.shell.batch import Batch, BatchApplier, stored_record
 from processors.shell.committing import Committer
 from processors.shell.gaps import Gap, GapWatch
-from processors.shell.offsets import Owned, Partition, queries
+from processors.shell.offsets import LostFence, Owned, Partition, queries
 from processors.shell.sequences import columns_of
 from runtime.logging import get_logger
 from runtime.sql import Connection
@@ -33,7 +32,7 @@ class Rounds:
         self._group = member.group
         self._gaps = GapWatch(self._group, member.settings.ce_source, member.processor.sequences, member.end_offset)
         self._stop_reason: str | None = None
-        self._stopped = False
+        self.stopped = False
 
     def stop_group_soon(self, reason: str) -> None:
         """Ask for the group's stop at the next round."""
@@ -44,9 +43,10 @@ class Rounds:
         await self._watch_state()
         if not owned:
             return
+        await self._watch_epochs(owned)
         while await self._redrive(owned):
             pass
-        if not self._stopped:
+        if not self.stopped:
             await self._close_gaps(owned)
 
     async def _watch_state(self) -> None:
@@ -58,9 +58,17 @@ class Rounds:
             stopped = await queries.group_state(conn, group_name=self._group) == "stopped"
         if stopped:
             self._member.hold()
-        elif self._stopped:
+        elif self.stopped:
             self._member.go_on()
-        self._stopped = stopped
+        self.stopped = stopped
+
+    async def _watch_epochs(self, owned: dict[Partition, Owned]) -> None:
+        """An idle partition runs no fence: without this look an operator's move would wait for the next message."""
+        async with self._pool.acquire() as conn:
+            rows = await queries.find_epochs(conn, group_name=self._group, **_places(owned))
+        epochs = {Partition(row["topic"], row["partition"]): row["epoch"] for row in rows}
+        if raised := [partition for partition, own in owned.items() if epochs.get(partition) != own.epoch]:
+            raise LostFence(raised)
 
     async def _redrive(self, owned: dict[Partition, Owned]) -> bool:
         """A page of what operators ordered; True when there may be more."""
@@ -79,7 +87,6 @@ class Rounds:
         async with self._pool.acquire() as conn, conn.transaction():
             ready = await self._gaps.closable(conn, owned)
             rows = [await self._waiting_rows(conn, gap) for gap, _ in ready]
-        metrics.waiting.labels(self._group).set(sum(map(len, rows)))
         for (gap, reason), waiting in zip(ready, rows, strict=True):
             items = [self._applier.decode(stored_record(row)) for row in waiting]
             positions = frozenset(item.record.position for item in items)

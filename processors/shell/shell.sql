@@ -7,6 +7,11 @@ order by t.topic, t.partition
 on conflict (group_name, topic, partition) do update set epoch = o.epoch + 1, owner = excluded.owner, updated_at = cs_now()
 returning o.topic, o.partition, o.next, o.epoch, o.began_at;
 
+-- name: find_epochs
+-- The present epochs: another one than ours means that somebody took or moved the partition.
+select topic, partition, epoch from consumer_offsets
+where group_name = :group_name and (topic, partition) in (select * from unnest(:topics::text[], :partitions::int[]));
+
 -- name: begin_batch^
 -- The tenants of a batch, and the batch's one instant.
 select set_config('app.tenants', :tenants, true), cs_now() as now;
@@ -73,7 +78,8 @@ where group_name = :group_name
   and (topic, partition, "offset") in (select * from unnest(:topics::text[], :partitions::int[], :offsets::bigint[]));
 
 -- name: park_messages!
--- A redriven message that fails again keeps its row: attempts grow, the newest reason stands, the order is done.
+-- A redriven message that fails again keeps its row: attempts grow, the newest reason stands, the order is done. One that
+-- is read again behind its marked key (its group was moved back) only follows: its cause and its order stand.
 insert into parked_messages as p
     (group_name, topic, partition, "offset", tenant_id, key, value, headers, timestamp, reason, fingerprint, error)
 select :group_name, t.*
@@ -82,7 +88,10 @@ from unnest(:topics::text[], :partitions::int[], :offsets::bigint[], :tenant_ids
          as t (topic, partition, "offset", tenant_id, key, value, headers, timestamp, reason, fingerprint, error)
 on conflict (group_name, topic, partition, "offset") do update
 set attempts = p.attempts + (excluded.reason <> 'follows')::int,
-    reason = excluded.reason, fingerprint = excluded.fingerprint, error = excluded.error, ordered = null;
+    reason = case excluded.reason when 'follows' then p.reason else excluded.reason end,
+    fingerprint = case excluded.reason when 'follows' then p.fingerprint else excluded.fingerprint end,
+    error = case excluded.reason when 'follows' then p.error else excluded.error end,
+    ordered = case excluded.reason when 'follows' then p.ordered end;
 
 -- name: mark_keys!
 insert into parked_keys (group_name, topic, partition, key, tenant_id)
@@ -159,6 +168,15 @@ select exists (select from outbox_events
 insert into sequence_baselines (tenant_id, group_name, source, topic, aggregate, baseline, reason)
 values (:tenant_id, :group_name, :source, :topic, :aggregate, :baseline, :reason)
 on conflict do nothing;
+
+-- name: count_set_aside^
+-- What is set aside in our partitions, for the metrics.
+select (select count(*) from parked_keys k
+        where k.group_name = :group_name
+          and (k.topic, k.partition) in (select * from unnest(:topics::text[], :partitions::int[]))) as parked_keys,
+       (select count(*) from waiting_messages w
+        where w.group_name = :group_name
+          and (w.topic, w.partition) in (select * from unnest(:topics::text[], :partitions::int[]))) as waiting;
 
 -- name: group_state$
 select coalesce((select state from consumer_groups where group_name = :group_name), 'running');

@@ -1,0 +1,53 @@
+"""How far a member is behind, for people and for scaling: records and seconds, from PostgreSQL's positions.
+
+Measured every few seconds against the ends that Kafka names, so that a member which is stuck or stopped shows a growing
+lag too. Wall clock times are only shown here, never decided upon.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+import asyncpg
+
+from processors.shell import metrics
+from processors.shell.messages import Decoded
+from processors.shell.offsets import Owned, Partition, queries
+
+MEASURE_SECONDS = 5.0
+
+Ends = Callable[[Sequence[Partition]], Awaitable[Mapping[Partition, int]]]
+
+
+class LagGauge:
+    """The lag metrics of one member. A partition that was let go loses its label; its new owner reports it."""
+
+    def __init__(self, group: str, ends: Ends) -> None:
+        self._group, self._ends = group, ends
+        self._shown: set[Partition] = set()
+        self._newest_ms: float | None = None
+
+    def applied(self, items: Sequence[Decoded]) -> None:
+        """A fetched batch was committed: remember how old its youngest record is."""
+        self._newest_ms = max(item.record.timestamp for item in items)
+        metrics.lag_seconds.labels(self._group).set(self._age())
+
+    async def measure(self, pool: asyncpg.Pool, owned: Mapping[Partition, Owned]) -> None:
+        """Ask Kafka for the ends and PostgreSQL for what is set aside; set the gauges. Raises what these raise."""
+        positions = {partition: own.position for partition, own in owned.items()}
+        ends = await self._ends(list(positions)) if positions else {}
+        for partition in self._shown - set(positions):
+            metrics.lag_records.remove(self._group, partition.topic, str(partition.number))
+        self._shown = set(positions)
+        behind = 0
+        for partition, position in positions.items():
+            lag = max(0, ends[partition] - position)
+            behind += lag
+            metrics.lag_records.labels(self._group, partition.topic, str(partition.number)).set(lag)
+        metrics.lag_seconds.labels(self._group).set(self._age() if behind else 0)
+        places = {"topics": [part.topic for part in positions], "partitions": [part.number for part in positions]}
+        row = await queries.count_set_aside(pool, group_name=self._group, **places)
+        metrics.parked_keys.labels(self._group).set(row["parked_keys"])
+        metrics.waiting.labels(self._group).set(row["waiting"])
+
+    def _age(self) -> float:
+        return 0.0 if self._newest_ms is None else max(0.0, time.time() - self._newest_ms / 1000)

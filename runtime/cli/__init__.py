@@ -124,7 +124,7 @@ FAMILIES: dict[str, Family] = {
     "topics": Family("runtime.cli.topics:app", "Topics of the registry: apply, diff, grow."),
     "relay": Family("runtime.cli.relay:app", "The outbox relay's shards."),
     "group": Family("runtime.cli.groups:app", "Consumer groups: list, describe, lag, stop, resume."),
-    "offsets": Family("runtime.cli.offsets:app", "Move a group; a dry run unless told otherwise."),
+    "offsets": Family("runtime.cli.offsets:app", "Positions of groups: show, move, skip-gap; a dry run unless told otherwise."),
     "dlt": Family("runtime.cli.dead_letters:app", "Parked messages: list, show, redrive, discard."),
     "incident": Family("runtime.cli.incident:app", "Incidents: list, show, resolve, retry."),
     "tenant": Family("runtime.cli.directory:tenant", "Tenants of the directory."),

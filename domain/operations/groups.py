@@ -1,0 +1,33 @@
+"""A group's switch and the overview of all groups: what `casestream group` shows and does."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from domain.audit import append
+from domain.operations.endings import close
+from runtime.sql import Connection, load_queries
+from schemas.registry import GROUPS
+
+queries = load_queries(__file__, "operations.sql")
+
+
+async def list_groups(conn: Connection) -> list[Mapping[str, Any]]:
+    """Every group of the registry or with anything in the tables: state, reason, counts of what is set aside."""
+    return await queries.list_groups(conn, registered=list(GROUPS))  # type: ignore[no-any-return]
+
+
+async def stop(conn: Connection, group: str, *, actor: str, reason: str) -> None:
+    """Its members hold within a second: they stay members and fetch nothing; orders to redrive are still done."""
+    await _switch(conn, group, "stopped", actor, reason)
+
+
+async def resume(conn: Connection, group: str, *, actor: str, reason: str | None = None) -> None:
+    """Its members go on within a second; the incident of a group that had stopped itself is closed."""
+    await _switch(conn, group, "running", actor, reason or "")
+    await close(conn, ["group-stopped"], [group], actor=actor, resolution="the group was resumed")
+
+
+async def _switch(conn: Connection, group: str, state: str, actor: str, reason: str) -> None:
+    await queries.set_group_state(conn, group_name=group, state=state, reason=reason)
+    action = "group.stop" if state == "stopped" else "group.resume"
+    await append(conn, tenant_id="", actor=actor, action=action, object_type="group", object_id=group, reason=reason or None)

@@ -1,7 +1,8 @@
-"""What is open across all tenants, counted for the metrics page: incidents by kind, stopped groups (SP-9)."""
+"""What is open across all tenants, for the metrics page: incidents by kind, stopped groups (SP-9). Closes what is over."""
 
 import asyncpg
 
+from domain.operations.endings import close_ended
 from runtime.sql import load_queries
 from workers import metrics
 from workers.lease import Lease
@@ -12,6 +13,8 @@ INTERVAL_SECONDS = 15.0
 
 async def count(scan: asyncpg.Pool, lease: Lease) -> None:
     """One census. Kinds that are gone are reported as absent, not as their last number."""
+    async with scan.acquire() as conn, conn.transaction():
+        await close_ended(conn)
     rows = await queries.count_open_incidents(scan)
     stopped = await queries.count_stopped_groups(scan)
     lease.require()

@@ -10,11 +10,12 @@ from datetime import timedelta
 
 import asyncpg
 
+from domain.operations.decisions import inbox_ages
 from runtime.logging import get_logger
 from runtime.postgres import tenants_transaction
 from runtime.settings import HousekeepingSettings
 from runtime.sql import Connection, load_queries
-from schemas.registry import FOR_EVER_MS, GROUPS, TOPICS, Group
+from schemas.registry import GROUPS, Group
 from workers import metrics
 from workers.lease import Lease
 
@@ -47,16 +48,6 @@ async def tidy(
         metrics.deleted.labels(table).inc(rows)
     log.info("housekeeping done", rows=sum(gone.values()), term=lease.term)
     return gone
-
-
-def inbox_ages(groups: Iterable[Group], margin: timedelta) -> dict[str, timedelta]:
-    """Group -> the age from which its inbox rows may go; groups whose rows must stay are absent. Pure."""
-    ages = {}
-    for group in groups:
-        kept = [TOPICS[topic].retention_ms for topic in group.topics]
-        if group.inbox == "retention" and FOR_EVER_MS not in kept:
-            ages[group.name] = timedelta(milliseconds=max(kept)) + margin
-    return ages
 
 
 def _forget(group: str, age: timedelta, held: Mapping[str, object]) -> Delete:

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from api.app import create_app
 from api.auth import Verifier
+from domain.operations.retries import RETRIES
 from runtime.logging import get_logger
 from runtime.postgres import open_pool
 from runtime.settings import Settings
@@ -33,7 +34,7 @@ async def run(settings: Settings, stop: asyncio.Event, *, listener: socket.socke
     listener = listener or listen(settings)
     pool = await open_pool(settings, "api", size=settings.pool.max_size, min_size=0, reset=False)
     try:
-        app = create_app(settings, pool, Verifier(settings.jwt_issuers))
+        app = create_app(settings, pool, Verifier(settings.jwt_issuers), retries=RETRIES)
         host, port = listener.getsockname()[:2]
         log.info("listening", host=host, port=port)
         await serve(app, listener, stop)

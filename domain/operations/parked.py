@@ -117,8 +117,13 @@ async def select(conn: Connection, selection: Selection) -> Affected:
     return Affected(selection.group, tuple((row["topic"], row["partition"], row["offset"]) for row in rows), tuple(keys))
 
 
-async def order(conn: Connection, affected: Affected, what: Order, *, actor: str, reason: str | None = None) -> int:
-    """Order it, in the caller's transaction; how many rows are ordered. Discards need a reason."""
+async def order(
+    conn: Connection, affected: Affected, what: Order, *, actor: str, reason: str | None = None, tenant_id: str = ""
+) -> int:
+    """Order it, in the caller's transaction; how many rows are ordered. Discards need a reason.
+
+    `tenant_id` is whose audit log it goes to; an operator's order concerns the system.
+    """
     assert what == "redrive" or reason, "a discard says why"
     ordered: int = 0
     for keys in _chunks(affected.keys):
@@ -130,7 +135,7 @@ async def order(conn: Connection, affected: Affected, what: Order, *, actor: str
         named += await queries.order_messages(conn, group_name=affected.group, ordered=what, **_positions(positions))
     await append(
         conn,
-        tenant_id="",
+        tenant_id=tenant_id,
         actor=actor,
         action=f"parked.{what}",
         object_type="group",
@@ -160,7 +165,8 @@ async def retry_parked(conn: Connection, incident: Mapping[str, Any], actor: str
         affected = await select(conn, selection)
     except NotFound:
         return "nothing of this cause is parked any more"
-    count = await order(conn, affected, "redrive", actor=actor, reason=f"retry of incident {incident['incident_id']}")
+    why = f"retry of incident {incident['incident_id']}"
+    count = await order(conn, affected, "redrive", actor=actor, reason=why, tenant_id=incident["tenant_id"])
     return f"ordered the redrive of {count} message(s) of {len(affected.keys)} key(s); the group's running members do it"
 
 

@@ -1,6 +1,6 @@
 """`casestream incident`: what a person must see, across tenants. Reads and resolves as cs_scan, which sees all of them.
 
-A kind can be retried when its room registers a handler in RETRIES; every other incident says its cure.
+Kinds that can be tried again are in domain.operations.retries; every other incident says its cure.
 """
 
 import asyncio
@@ -11,7 +11,8 @@ from uuid import UUID
 
 import typer
 
-from domain.incidents.resolve import RetryHandler, list_incidents, resolve_incidents, retry_incident, show_incident
+from domain.incidents.resolve import list_incidents, resolve_incidents, retry_incident, show_incident
+from domain.operations.retries import RETRIES
 from runtime.cli import output
 from runtime.cli.exits import ExitCode
 from runtime.postgres import open_pool
@@ -77,7 +78,3 @@ def _within(act: Callable[[Any], Awaitable[Any]]) -> Any:
             pool.terminate()
 
     return asyncio.run(run())
-
-
-# Kind -> handler. A room that opens incidents of a kind which can be tried again adds its line here.
-RETRIES: dict[str, RetryHandler] = {}

@@ -89,8 +89,11 @@ async def apply(admin: AIOKafkaAdminClient, settings: Settings) -> list[str]:
         raise ConfigurationError(
             [f"topic {name}: the broker refused it with {for_code(code).__name__}: {text}" for name, code, text in refused]
         )
-    await wait_for_leaders(admin, {physical(settings, topic.name): topic.partitions for topic in missing})
-    return [topic.name for topic in missing]
+    # Somebody else may have created one meanwhile: it is what it is, and `diff` tells.
+    created = {name for name, code, *_ in answer.topic_errors if code == 0}
+    ours = [topic for topic in missing if physical(settings, topic.name) in created]
+    await wait_for_leaders(admin, {physical(settings, topic.name): topic.partitions for topic in ours})
+    return [topic.name for topic in ours]
 
 
 async def diff(admin: AIOKafkaAdminClient, settings: Settings) -> list[Difference]:

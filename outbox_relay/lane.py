@@ -2,7 +2,7 @@
 
 Owns the order of steps within a page:
 
-    1. note what is settled    2. fetch above the floors    3. raise the floors (once a second), use only what committed
+    1. note what is settled    2. fetch above the floors    3. raise the floors (about once a second), use only what committed
     4. publish, await all      5. delete what Kafka has, where the term is ours
 
 A page is never fetched before the last one is deleted, so the rows above a floor are exactly the unsent ones. While one
@@ -54,6 +54,7 @@ class Lane:
         self._producer: AIOKafkaProducer | None = None
         self._full_shards = self._full_before = 0
         self._floors_due = 0.0
+        self._last_settled = 0
         self._missing: dict[str, float] = {}
         self._failures = 0
 
@@ -126,8 +127,9 @@ class Lane:
 
     async def _raise_floors(self, leases: Sequence[Lease], settled: int, page: Page) -> None:
         """Step 3. A topic that is held back has rows that the poll did not see, so nothing may rise meanwhile."""
-        if time.monotonic() < self._floors_due or self._missing:
+        if self._missing or (settled == self._last_settled and time.monotonic() < self._floors_due):
             return
+        self._last_settled, self._floors_due = settled, time.monotonic() + FLOOR_SECONDS
         first = page.first_unsent()
         higher = [(lease, settle(settled, lease.floor, first.get(lease.shard))) for lease in leases]
         higher = [(lease, floor) for lease, floor in higher if floor > lease.floor]
@@ -144,7 +146,6 @@ class Lane:
         by_shard = {lease.shard: lease for lease, _ in higher}
         for row in committed:
             by_shard[row["shard"]].floor = row["floor"]
-        self._floors_due = time.monotonic() + FLOOR_SECONDS
 
     async def _started_producer(self) -> AIOKafkaProducer | None:
         """The lane's producer, made when there is none; None while Kafka does not answer."""

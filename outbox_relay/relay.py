@@ -32,12 +32,15 @@ queries = load_queries(__file__)
 Result = TypeVar("Result")
 
 LANES = 2
-_CURED_BY_TIME = (*TRANSIENT, KafkaError)
-_HORIZON_SECONDS = 1.0
+# The last is asyncpg's own confusion about a connection that broke in the middle of an answer.
+_CURED_BY_TIME = (*TRANSIENT, KafkaError, asyncpg.InternalClientError)
+# A new candidate at most so often, and how often a waiting one is looked at.
+_DRAW_SECONDS = 1.0
+_RIPENING_SECONDS = 0.1
 _MEASURE_SECONDS = 5.0
 _MEASURE_BOUND = 100_000
 _LONGEST_BACKOFF = 5.0
-# A writing transaction that has kept the floors down for so long is worth a warning.
+# A writing transaction that keeps the floors down is worth a warning every so often.
 _STALL_SECONDS = 10.0
 
 
@@ -61,7 +64,8 @@ class OutboxRelay:
         self.owner = f"{settings.instance}/{os.getpid()}/{secrets.token_hex(3)}"
         self._settings, self._pool = settings, pool
         self._horizon = Horizon()
-        self._drawn_at = 0.0
+        self._draw_due = 0.0
+        self._stall_warnings = 0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Session after session until `stop`: each begins with new connections and ends with the first that breaks."""
@@ -106,7 +110,7 @@ class OutboxRelay:
 
     async def _keep_leases(self, conn: Connection, leases: ShardLeases, lanes: list[Lane]) -> None:
         """Renew, split and release on time; beside that, move the horizon."""
-        renew_due = horizon_due = 0.0
+        renew_due = 0.0
         while True:
             now = time.monotonic()
             if now >= renew_due:
@@ -116,10 +120,9 @@ class OutboxRelay:
             if leaving:
                 busy = frozenset().union(*(lane.busy for lane in lanes))
                 await leases.release(conn, [shard for shard in leaving if shard not in busy])
-            if now >= horizon_due:
-                horizon_due = now + _HORIZON_SECONDS
-                await self._move_horizon(conn, leases)
-            await asyncio.sleep(0.05 if leaving else min(renew_due, horizon_due) - time.monotonic())
+            await self._move_horizon(conn)
+            soon = leaving or self._horizon.candidate is not None
+            await asyncio.sleep(_RIPENING_SECONDS if soon else min(renew_due, self._draw_due) - time.monotonic())
 
     async def _tend(self, conn: Connection, leases: ShardLeases) -> None:
         before = set(leases.held)
@@ -132,13 +135,17 @@ class OutboxRelay:
         for shard in before | set(leases.held):
             metrics.LEADER.labels(shard).set(shard in leases.held)
 
-    async def _move_horizon(self, conn: Connection, leases: ShardLeases) -> None:
-        """Steps 5 and 6 of the method, in their order: xmin for the waiting candidate, then S, then X."""
+    async def _move_horizon(self, conn: Connection) -> None:
+        """Steps 5 and 6 of the method, in their order: xmin for the waiting candidate; once a second S, then X."""
         if self._horizon.candidate is not None:
             self._horizon = self._horizon.observe(await queries.read_xmin(conn))
-        if self._horizon.candidate is not None:
-            self._report_stall(time.monotonic() - self._drawn_at)
+        waited = time.monotonic() - self._draw_due
+        if waited < 0:
             return
+        if self._horizon.candidate is not None:
+            self._report_stall(waited)
+            return
+        self._stall_warnings = 0
         metrics.OLDEST_XACT.set(0)
         last_value = await queries.read_last_value(conn)
         if await queries.lower_floors(conn):
@@ -146,11 +153,12 @@ class OutboxRelay:
             raise ConnectionResetError("floors were lowered: read everything again")
         if last_value > self._horizon.settled:
             self._horizon = self._horizon.draw(last_value, await queries.draw_transaction_id(conn))
-            self._drawn_at = time.monotonic()
+        self._draw_due = time.monotonic() + _DRAW_SECONDS
 
     def _report_stall(self, seconds: float) -> None:
         metrics.OLDEST_XACT.set(seconds)
-        if seconds > _STALL_SECONDS:
+        if seconds > _STALL_SECONDS * (self._stall_warnings + 1):
+            self._stall_warnings += 1
             log.warning("a long writing transaction keeps the floors from rising", age_ms=int(seconds * 1000))
 
     async def _measure(self, leases: ShardLeases) -> None:

@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 
+from runtime import tolerant_records
 from runtime.settings import Settings
 from schemas.registry import MAX_MESSAGE_BYTES
 
@@ -45,6 +46,8 @@ def producer(settings: Settings) -> AIOKafkaProducer:
         max_batch_size=_BATCH_BYTES,
         max_request_size=MAX_MESSAGE_BYTES + _FRAME_BYTES,
         request_timeout_ms=_PRODUCE_TIMEOUT_MS,
+        # Twice a second is enough while a broker is away; every attempt logs.
+        retry_backoff_ms=250,
         metadata_max_age_ms=METADATA_AGE_MS,
     )
 
@@ -54,6 +57,7 @@ def consumer(settings: Settings, group: str | None = None, instance: str | None 
 
     Its position is never Kafka's: commits are manual and an offset out of range raises instead of jumping.
     """
+    tolerant_records.install()
     session_ms = settings.kafka.session_timeout_ms
     return AIOKafkaConsumer(
         bootstrap_servers=settings.kafka_bootstrap_servers,

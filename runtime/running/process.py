@@ -82,7 +82,8 @@ async def _main(settings: Settings, parts: Sequence[Part], stop: asyncio.Event, 
     # What was loaded stays: the collector need not look at it again, and its pages stay shared after a fork.
     gc.collect()
     gc.freeze()
-    async with health.serving(settings, {part.name: part.ready for part in parts}, roles[0]):
+    checks = {part.name: part.ready for part in parts} | {"running": lambda: not stop.is_set()}
+    async with health.serving(settings, checks, roles[0]):
         await run_parts(parts, stop)
 
 

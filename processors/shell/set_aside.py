@@ -6,7 +6,7 @@ Runs inside the batch's transaction. Parking advances neither inbox nor sequence
 from collections.abc import Sequence
 
 from domain.incidents import Incident, open_incidents
-from processors.shell.messages import Decoded, Poison, Position, Record
+from processors.shell.messages import MAX_KEY_BYTES, Decoded, Poison, Position, Record
 from processors.shell.offsets import queries
 from processors.shell.plan import FOLLOWS, Outcome
 from runtime.sql import Connection
@@ -52,7 +52,7 @@ async def park(conn: Connection, group: str, parked: Sequence[Poison]) -> None:
         group_name=group,
         topics=[record.position.topic for record in records],
         partitions=[record.position.partition for record in records],
-        keys=[record.key for record in records],
+        keys=[record.order_key and record.order_key[1] for record in records],
         tenant_ids=tenants,
     )
     await _report(conn, group, parked)
@@ -102,7 +102,8 @@ async def settle_orders(
 def _record_columns(records: Sequence[Record]) -> dict[str, list[object]]:
     return {
         **_position_columns([record.position for record in records]),
-        "keys": [record.key for record in records],
+        # A key that is refused for its length stays too long to be accepted, and short enough for an index.
+        "keys": [record.key and record.key[: MAX_KEY_BYTES + 1] for record in records],
         "values": [record.value for record in records],
         "headers": [pack_headers(record.headers) for record in records],
         "timestamps": [record.timestamp for record in records],

@@ -15,23 +15,26 @@ from runtime.ids import uuid7
 from runtime.settings import Settings
 from schemas.envelope import CloudEvent, to_headers
 from schemas.models import Payload
-from schemas.registry import dlt_topic
+from schemas.registry import MAX_MESSAGE_BYTES, dlt_topic
 from tests.infrastructure.databases import ClonedDatabase
 from tests.infrastructure.topics import FreshKafka
 
 START = datetime(2026, 1, 5, 8, tzinfo=UTC)
 
 
+def environ_for(database: ClonedDatabase, kafka: FreshKafka, **overrides: str) -> dict[str, str]:
+    """The environment of a process on this test's database and cell."""
+    return {
+        "DATABASE_URL": database.url("migrate"),
+        "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
+        "CASESTREAM_TOPIC_PREFIX": kafka.prefix,
+        **overrides,
+    }
+
+
 def settings_for(database: ClonedDatabase, kafka: FreshKafka, **overrides: str) -> Settings:
     """Settings of a process on this test's database and cell."""
-    return Settings.load(
-        {
-            "DATABASE_URL": database.url("migrate"),
-            "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
-            "CASESTREAM_TOPIC_PREFIX": kafka.prefix,
-            **overrides,
-        }
-    )
+    return Settings.load(environ_for(database, kafka, **overrides))
 
 
 async def create_group_topics(kafka: FreshKafka, processor: Processor[Any, Any], partitions: int = 2) -> None:
@@ -75,7 +78,9 @@ async def produce(
     kafka: FreshKafka, topic: str, events: Sequence[CloudEvent | tuple[bytes | None, bytes | None, list[Any]]]
 ) -> None:
     """Send events, or raw (key, value, headers), in order."""
-    producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers, enable_idempotence=True)
+    producer = AIOKafkaProducer(
+        bootstrap_servers=kafka.bootstrap_servers, enable_idempotence=True, max_request_size=MAX_MESSAGE_BYTES
+    )
     await producer.start()
     try:
         for item in events:
@@ -95,6 +100,15 @@ async def rows(database: ClonedDatabase, query: str, *arguments: Any) -> list[di
     conn = await asyncpg.connect(database.url("superuser"))
     try:
         return [dict(row) for row in await conn.fetch(query, *arguments)]
+    finally:
+        await conn.close()
+
+
+async def execute(database: ClonedDatabase, statement: str, *arguments: Any) -> None:
+    """Changes what the database holds, as its superuser."""
+    conn = await asyncpg.connect(database.url("superuser"))
+    try:
+        await conn.execute(statement, *arguments)
     finally:
         await conn.close()
 

@@ -1,0 +1,134 @@
+"""Every processor, as the conformance suite sees it: another group is one more entry in `SUBJECTS`.
+
+An entry gives valid messages per key, in order, and reads back what became of them: how many took effect, and which one
+last. Both are counted by effects that a second application would change.
+"""
+
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from domain.outbox import Outbox
+from processors.shell import Processor
+from processors.work_items import WorkItems
+from projections.work_item_board import WorkItemBoard
+from schemas.envelope import CloudEvent
+from schemas.models import Payload
+from schemas.work_items import ApplyAction, CreateWorkItem, WorkItemAssigned, WorkItemCreated
+from tests.e2e.shell.harness import at, event, execute, rows
+from tests.infrastructure.databases import ClonedDatabase
+
+TENANT = "acme"
+# Applied, and the position of the last applied one.
+Applied = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One group under test. `history(key, n)` gives the key's first n messages, the same ones each time."""
+
+    group: str
+    topic: str
+    numbered: bool
+    make: Callable[[], Processor[Any, Any]]
+    history: Callable[[str, int], list[CloudEvent]]
+    read: Callable[[ClonedDatabase], Awaitable[dict[str, Applied]]]
+    prepare: Callable[[ClonedDatabase], Awaitable[None]]
+
+    def __str__(self) -> str:
+        return self.group
+
+
+def stable_id(*parts: object) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, "/".join(map(str, parts))))
+
+
+def item_id(key: str) -> str:
+    return stable_id("item", key)
+
+
+def _board_history(key: str, length: int) -> list[CloudEvent]:
+    """Created, then assigned to u2, u3, ...: `assignment_count` counts, the assignee tells the last."""
+    known: dict[str, Any] = {"work_item_id": item_id(key), "changed_by": "u1", "source": "CRM_UI"}
+    payloads: list[Payload] = [WorkItemCreated(version=1, changed_at=at(1), priority="high", **known)]
+    payloads += [
+        WorkItemAssigned(version=number, changed_at=at(number), new_assignee_id=f"u{number}", **known)
+        for number in range(2, length + 1)
+    ]
+    return [event(payload, TENANT, number, id=stable_id(key, number)) for number, payload in enumerate(payloads[:length], 1)]
+
+
+async def _board_read(database: ClonedDatabase) -> dict[str, Applied]:
+    found = await rows(
+        database, "select work_item_id, assignment_count, assignee_id, drafted_at from projections.work_item_board__v1"
+    )
+    return {
+        row["work_item_id"]: (row["assignment_count"] + (row["drafted_at"] is not None), int((row["assignee_id"] or "u1")[1:]))
+        for row in found
+    }
+
+
+async def _nothing(database: ClonedDatabase) -> None:
+    """The tables are filled by events alone."""
+
+
+def _command_history(key: str, length: int) -> list[CloudEvent]:
+    """Create, then assign to one person after the other, who is noted in the history."""
+    item = item_id(key)
+    payloads: list[Payload] = [CreateWorkItem(work_item_id=item, title="A case")]
+    payloads += [
+        ApplyAction(work_item_id=item, action="Assign", new_assignee_id=f"u{number}") for number in range(2, length + 1)
+    ]
+    return [
+        event(payload, TENANT, None, id=stable_id(key, number), source="upstream")
+        for number, payload in enumerate(payloads[:length], 1)
+    ]
+
+
+async def _item_read(database: ClonedDatabase) -> dict[str, Applied]:
+    found = await rows(
+        database,
+        "select work_item_id::text, position, action, assignee_id from work_item_state_history order by work_item_id, position",
+    )
+    last = {row["work_item_id"]: row for row in found}
+    # A creation makes two rows: the draft and its submission.
+    return {item: (row["position"] - 1, int((row["assignee_id"] or "u1")[1:])) for item, row in last.items()}
+
+
+async def _people(database: ClonedDatabase) -> None:
+    await execute(database, f"insert into tenants (tenant_id, name) values ('{TENANT}', 'Acme')")
+    await execute(
+        database,
+        "insert into users (tenant_id, user_id, display_name, active) "
+        f"select '{TENANT}', 'u' || n, 'U', true from generate_series(1, 2000) n",
+    )
+
+
+def _work_items() -> Processor[Any, Any]:
+    return WorkItems(Outbox("casestream"))
+
+
+SUBJECTS: dict[str, Subject] = {
+    subject.group: subject
+    for subject in (
+        Subject(
+            "projections.work_item_board.v1",
+            "work-items.events.v1",
+            numbered=True,
+            make=lambda: WorkItemBoard(1),
+            history=_board_history,
+            read=_board_read,
+            prepare=_nothing,
+        ),
+        Subject(
+            "work-items",
+            "work-items.commands.v1",
+            numbered=False,
+            make=_work_items,
+            history=_command_history,
+            read=_item_read,
+            prepare=_people,
+        ),
+    )
+}

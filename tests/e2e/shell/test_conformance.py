@@ -1,0 +1,298 @@
+"""What every processor must stand, whatever it does: the same suite for each group of the registry.
+
+Another group joins with one entry in `conformance.SUBJECTS`; until then `test_every_group_is_here` fails.
+"""
+
+import random
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+from re import findall
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from schemas.envelope import CloudEvent, to_headers
+from schemas.registry import GROUPS, dlt_topic
+from tests.e2e.shell.conformance import SUBJECTS, Applied, Subject, item_id
+from tests.e2e.shell.deliveries import mixed, redelivered
+from tests.e2e.shell.harness import create_group_topics, environ_for, execute, member, produce, rows, settings_for
+from tests.e2e.shell.processes import processes
+from tests.infrastructure.databases import ClonedDatabase
+from tests.infrastructure.topics import FreshKafka
+from tests.waiting import until
+
+CANARY = "canary-7f3a"
+NUMBERED = pytest.mark.parametrize("bench", [one for one in SUBJECTS.values() if one.numbered], ids=str, indirect=True)
+SHELL = Path(__file__).parents[3] / "processors" / "shell"
+
+
+@dataclass
+class Bench:
+    """A subject on a database and a broker of its own test."""
+
+    subject: Subject
+    database: ClonedDatabase
+    kafka: FreshKafka
+
+    async def setup(self, partitions: int = 2) -> None:
+        await self.subject.prepare(self.database)
+        await create_group_topics(self.kafka, self.subject.make(), partitions)
+
+    def settings(self, **overrides: str) -> Any:
+        return settings_for(self.database, self.kafka, **overrides)
+
+    def environ(self, **overrides: str) -> dict[str, str]:
+        return environ_for(self.database, self.kafka, **overrides)
+
+    async def produce(self, messages: list[Any]) -> None:
+        await produce(self.kafka, self.subject.topic, messages)
+
+    async def becomes(self, expected: dict[str, Applied], deadline: float = 30.0) -> None:
+        """Waits until exactly this was applied and every record was read; fails with what there is instead."""
+
+        async def as_expected() -> bool:
+            return await self.subject.read(self.database) == expected
+
+        try:
+            await until(as_expected, deadline)
+            await until(self.all_read, deadline, "every record to be read")
+        except AssertionError:
+            assert await self.subject.read(self.database) == expected
+            raise
+        assert await self.subject.read(self.database) == expected
+
+    async def all_read(self) -> bool:
+        """The group's positions are the ends of its topic."""
+        client = AIOKafkaConsumer(bootstrap_servers=self.kafka.bootstrap_servers)
+        await client.start()
+        try:
+            topic = self.kafka.topic(self.subject.topic)
+            found = await rows(
+                self.database,
+                "select partition, next from consumer_offsets where group_name = $1 and topic = $2",
+                self.subject.group,
+                self.subject.topic,
+            )
+            ends = await client.end_offsets([TopicPartition(topic, row["partition"]) for row in found])
+            return bool(found) and all(ends[TopicPartition(topic, row["partition"])] == row["next"] for row in found)
+        finally:
+            await client.stop()
+
+    async def parked(self) -> list[dict[str, Any]]:
+        return await rows(
+            self.database,
+            'select * from parked_messages where group_name = $1 order by partition, "offset"',
+            self.subject.group,
+        )
+
+
+@pytest.fixture(params=SUBJECTS.values(), ids=str)
+def bench(request: pytest.FixtureRequest, database: ClonedDatabase, fresh_kafka: FreshKafka) -> Bench:
+    return Bench(request.param, database, fresh_kafka)
+
+
+def test_every_group_is_here() -> None:
+    assert set(SUBJECTS) == set(GROUPS)
+
+
+@pytest.mark.requirement("SP-4", "SP-5", "SP-6")
+@pytest.mark.parametrize("batch_size", [1, 2, 7, 1000])
+async def test_redelivery_and_reordering_across_keys_change_nothing(bench: Bench, batch_size: int) -> None:
+    await bench.setup()
+    dice = random.Random(batch_size)
+    keys = [f"k{number}" for number in range(6)]
+    await bench.produce(mixed([redelivered(bench.subject.history(key, 6), dice) for key in keys], dice))
+    async with member(bench.settings(CASESTREAM_CONSUMER__BATCH_MAX_RECORDS=str(batch_size)), bench.subject.make()):
+        await bench.becomes({item_id(key): (6, 6) for key in keys})
+    assert not await bench.parked()
+    assert not await rows(bench.database, "select from waiting_messages")
+
+
+@pytest.mark.hole("gap-waits")
+@NUMBERED
+@pytest.mark.parametrize("batch_size", [1, 1000])
+async def test_a_missing_number_is_waited_for_and_releases_the_rest(bench: Bench, batch_size: int) -> None:
+    await bench.setup()
+    history = bench.subject.history("late", 6)
+    others = bench.subject.history("other", 4)
+    await bench.produce([history[0], history[2], *others[:2], history[4], history[2], history[5], *others[2:], history[3]])
+    async with member(bench.settings(CASESTREAM_CONSUMER__BATCH_MAX_RECORDS=str(batch_size)), bench.subject.make()):
+        await bench.becomes({item_id("late"): (1, 1), item_id("other"): (4, 4)})
+        waiting = await rows(bench.database, "select sequence, waiting_for from waiting_messages order by sequence")
+        assert [row["sequence"] for row in waiting] == [3, 4, 5, 6]
+        assert not await bench.parked(), "a gap is no poison"
+        assert not await rows(bench.database, "select from parked_keys")
+        await bench.produce([history[1]])
+        await bench.becomes({item_id("late"): (6, 6), item_id("other"): (4, 4)})
+    assert not await rows(bench.database, "select from waiting_messages")
+
+
+@pytest.mark.hole("first-sight-is-a-gap")
+@NUMBERED
+async def test_a_first_number_above_one_waits_where_the_group_began_at_the_beginning(bench: Bench) -> None:
+    await bench.setup()
+    history = bench.subject.history("k", 3)
+    await bench.produce([history[1], history[2], *bench.subject.history("marker", 1)])
+    async with member(bench.settings(), bench.subject.make()):
+        await bench.becomes({item_id("marker"): (1, 1)})
+        await bench.produce([history[0]])
+        await bench.becomes({item_id("marker"): (1, 1), item_id("k"): (3, 3)})
+
+
+def poisons(good: CloudEvent) -> dict[str, tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]]:
+    """One record of each kind that cannot be applied, on the key of `good`."""
+    key, value, headers = (good.partitionkey or "").encode(), good.data or b"", to_headers(good)
+
+    def with_header(name: str, text: bytes) -> list[tuple[str, bytes | None]]:
+        return [(header, text if header == name else old) for header, old in headers]
+
+    return {
+        "broken JSON": (key, b'{"' + CANARY.encode(), headers),
+        "broken UTF-8": (key, value.replace(b'":"', b'":"\xff', 1), headers),
+        "NUL": (key, value.replace(b'":"', b'":"\\u0000', 1), headers),
+        "unknown type": (key, value, with_header("ce_type", b"NeverHeardOf")),
+        "unknown version": (key, value.replace(b'"schemaVersion":1', b'"schemaVersion":99'), headers),
+        "no CloudEvent": (key, CANARY.encode(), []),
+        "above the limit": (key, b'{"x":"' + b"x" * 1_100_000 + b'"}', headers),
+        "a null header": (key, b"{", [*headers, ("x-none", None)]),
+        "no data": (key, None, headers),
+    }
+
+
+POISONS = list(poisons(SUBJECTS["work-items"].history("x", 1)[0]))
+
+
+@pytest.mark.requirement("SP-9")
+async def test_poison_is_parked_with_its_key_and_other_keys_flow(bench: Bench) -> None:
+    await bench.setup()
+    first, later = {}, {}
+    for position, kind in enumerate(POISONS):
+        history = bench.subject.history(f"p{position}", 4)
+        first[kind] = [history[0], poisons(history[1])[kind]]
+        later[kind] = history[1:]
+    good = bench.subject.history("good", 5)
+    keyless = (None, b"{" + CANARY.encode(), to_headers(replace(bench.subject.history("alone", 1)[0], partitionkey=None)))
+    over_long = (random.Random(1).randbytes(3000), b"{", [])
+    await bench.produce([*chain(*first.values()), keyless, over_long, *good[:3], *chain(*later.values()), *good[3:]])
+
+    one = {item_id(f"p{position}"): (1, 1) for position in range(len(POISONS))}
+    async with member(bench.settings(), bench.subject.make()):
+        await bench.becomes({**one, item_id("good"): (5, 5)})
+        parked = await bench.parked()
+        by_reason = {row["reason"] for row in parked}
+        assert by_reason >= {"follows"}
+        assert len(parked) == len(POISONS) * 4 + 2, "each poison and its three followers, and two alone"
+        assert len(await rows(bench.database, "select from parked_keys")) == len(POISONS)
+        assert all(CANARY not in row["error"] for row in parked)
+        await _copies_are_exact(bench, parked)
+        incidents = await rows(bench.database, "select * from incidents where kind = 'parked-messages'")
+        assert incidents
+        assert CANARY not in str(incidents)
+
+        # The operator discards each poisoned head: where its headers were readable, the message that it broke counts as
+        # seen and its good repetition changes nothing; what follows flows in order.
+        await execute(bench.database, "update parked_messages set ordered = 'discard' where reason <> 'follows'")
+        after = {
+            item_id(f"p{position}"): (4, 4) if kind == "no CloudEvent" else (3, 4) for position, kind in enumerate(POISONS)
+        }
+        await bench.becomes({**after, item_id("good"): (5, 5)})
+        await until(lambda: _empty(bench, "parked_messages"), what="the parked rows to go")
+        await until(lambda: _empty(bench, "parked_keys"), what="the markers to go")
+        assert await _empty(bench, "waiting_messages")
+
+
+async def _empty(bench: Bench, table: str) -> bool:
+    return not await rows(bench.database, f"select from {table}")
+
+
+async def _copies_are_exact(bench: Bench, parked: list[dict[str, Any]]) -> None:
+    """Every parked record has a copy: same partition, same bytes, its headers and text headers `dlt-*`."""
+    topic = bench.kafka.topic(dlt_topic(bench.subject.topic, bench.subject.group))
+    client = AIOKafkaConsumer(topic, bootstrap_servers=bench.kafka.bootstrap_servers, auto_offset_reset="earliest")
+    await client.start()
+    try:
+        copies: dict[tuple[int, int], Any] = {}
+
+        async def all_there() -> bool:
+            for batch in (await client.getmany(timeout_ms=500)).values():
+                for record in batch:
+                    headers = dict(record.headers)
+                    copies[int(headers["dlt-original-partition"]), int(headers["dlt-original-offset"])] = record
+            return len(copies) == len(parked)
+
+        await until(all_there, what="the copies")
+        for row in parked:
+            copy = copies[row["partition"], row["offset"]]
+            assert (copy.partition, copy.value) == (row["partition"], row["value"])
+            assert copy.key == row["key"] or copy.key[:1025] == row["key"]
+            headers = dict(copy.headers)
+            assert headers["dlt-reason"].decode() == row["reason"]
+            assert headers["dlt-consumer-group"].decode() == bench.subject.group
+            assert all(CANARY not in headers[name].decode() for name in headers if name.startswith("dlt-"))
+    finally:
+        await client.stop()
+
+
+@pytest.mark.requirement("SP-9")
+async def test_redrive_keeps_the_order_of_the_key(bench: Bench) -> None:
+    """Poison that is mended: here by a decode limit that was too small."""
+    await bench.setup(partitions=1)
+    history = bench.subject.history("k", 6)
+    data = history[2].data or b""
+    big = replace(history[2], data=data[:-1] + b"," + b'"padding":"' + b"x" * 2000 + b'"}')
+    await bench.produce([*history[:2], big, *history[3:]])
+    async with member(bench.settings(CASESTREAM_DECODE_LIMIT_BYTES="1024"), bench.subject.make()):
+        await bench.becomes({item_id("k"): (2, 2)})
+        assert [row["reason"] for row in await bench.parked()] == ["undecodable", "follows", "follows", "follows"]
+        await execute(bench.database, "update parked_messages set ordered = 'redrive' where reason <> 'follows'")
+        await until(lambda: _attempts(bench, 2), what="a redrive that fails again")
+        assert [row["ordered"] for row in await bench.parked()] == [None] * 4
+    async with member(bench.settings(), bench.subject.make()):
+        await execute(bench.database, "update parked_messages set ordered = 'redrive' where reason <> 'follows'")
+        await bench.becomes({item_id("k"): (6, 6)})
+        await until(lambda: _empty(bench, "parked_messages"), what="the parked rows to go")
+        await until(lambda: _empty(bench, "parked_keys"), what="the marker to go")
+
+
+async def _attempts(bench: Bench, count: int) -> bool:
+    return any(row["attempts"] == count for row in await bench.parked())
+
+
+def failpoints() -> list[str]:
+    """Every numbered step that the shell names, in the order of the code."""
+    names = [name for path in sorted(SHELL.glob("*.py")) for name in findall(r'reach\("(shell\.[a-z-]+)"\)', path.read_text())]
+    assert len(names) >= 12
+    return sorted(set(names), key=names.index)
+
+
+@pytest.mark.requirement("SP-4", "SP-6")
+async def test_a_crash_at_each_step_loses_and_repeats_nothing(bench: Bench) -> None:
+    """One chain: a member dies at the first step, the next one at the second, and so on; the last one finishes."""
+    await bench.setup()
+    dice = random.Random(1)
+    keys = [f"k{number}" for number in range(10)]
+    histories = [bench.subject.history(key, 20) for key in keys]
+    good, broken = bench.subject.history("bad", 2)
+    await bench.produce([good, poisons(broken)["broken JSON"]])
+    await bench.produce(mixed([redelivered(history, dice, 2) for history in histories], dice))
+    environ = bench.environ(CASESTREAM_CONSUMER__BATCH_MAX_RECORDS="5")
+    async with processes(environ, bench.subject.group) as members:
+        for name in failpoints():
+            one = members.start("only", f"{name}:{1 if name.endswith('take') else 2}")
+            assert await one.ended() == -signal.SIGKILL, one.log()[-3000:]
+        last = members.start("only")
+        await bench.becomes({**{item_id(key): (20, 20) for key in keys}, item_id("bad"): (1, 1)})
+        last.send(signal.SIGTERM)
+        assert await last.ended() == 0
+    assert len(await bench.parked()) == 1
+
+
+@pytest.fixture(autouse=True)
+def _quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Nothing confidential is ever printed."""
+    yield
+    assert CANARY not in caplog.text

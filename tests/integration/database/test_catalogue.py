@@ -1,5 +1,7 @@
 """What the database's own catalogue says about tenants, rights, times and erasure. Every later table joins by itself."""
 
+import datetime
+
 import asyncpg
 import pytest
 
@@ -202,6 +204,33 @@ async def test_a_nul_in_valid_json_can_be_stored_only_as_bytes(connect: Connect)
     assert await conn.fetchval("select $1::bytea", hostile) == hostile
     with pytest.raises(asyncpg.UntranslatableCharacterError):
         await conn.fetchval("select convert_from($1::bytea, 'UTF8')::jsonb", hostile)
+
+
+REMEMBER = (
+    "insert into {table} (tenant_id, group_name, source, event_id, received_at)"
+    " values ('t', 'g', 's', 'e', $1::date + time '12:00') on conflict do nothing returning 1"
+)
+DAYS = (datetime.date(2026, 1, 1), datetime.date(2026, 1, 2))
+
+
+@pytest.mark.hole("inbox-not-partitioned")
+@pytest.mark.requirement("SP-5")
+async def test_a_duplicate_is_known_across_midnight(connect: Connect) -> None:
+    conn = await connect("migrate")
+    assert await conn.fetchval("select relkind = 'r' from pg_class where oid = 'inbox'::regclass")
+    assert [await conn.fetchval(REMEMBER.format(table="inbox"), day) for day in DAYS] == [1, None]
+
+
+@pytest.mark.hole("inbox-not-partitioned")
+async def test_an_inbox_partitioned_by_day_would_forget_at_midnight(connect: Connect) -> None:
+    """The negative control: the key of a partitioned table must hold the day, so the same event fits in twice."""
+    conn = await connect("migrate")
+    await conn.execute("create table daily (like inbox) partition by range (received_at)")
+    await conn.execute("alter table daily add primary key (tenant_id, group_name, source, event_id, received_at)")
+    for day in DAYS:
+        following = day + datetime.timedelta(days=1)
+        await conn.execute(f"create table daily_{day:%d} partition of daily for values from ('{day}') to ('{following}')")
+    assert [await conn.fetchval(REMEMBER.format(table="daily"), day) for day in DAYS] == [1, 1]
 
 
 @pytest.mark.requirement("SP-1")

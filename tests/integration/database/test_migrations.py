@@ -1,6 +1,7 @@
 """Migrations: append-only files, one migrator at a time, and what `casestream db` says about them."""
 
 import asyncio
+import re
 import shutil
 import sys
 from collections.abc import AsyncIterator
@@ -117,7 +118,7 @@ async def test_the_commands(empty_database: ClonedDatabase) -> None:
     code, out, err = await casestream(environ, "db", "plan")
     assert (code, err) == (0, "")
     assert out.startswith("\ncreate table if not exists schema_migrations")
-    code, _, err = await casestream(environ, "db", "wait", "--seconds", "0.3")
+    code, _, err = await casestream(environ, "db", "wait", "--seconds", "4")
     assert (code, "migrations pending" in err) == (3, True)
     assert (await casestream(environ, "db", "migrate"))[0] == 0
     assert (await casestream(environ, "db", "wait"))[0] == 0
@@ -148,6 +149,39 @@ async def test_an_analyst_is_added_by_command(database: ClonedDatabase, tmp_path
     finally:
         await conn.execute("drop role if exists carol")
         await conn.close()
+
+
+TAKES_AWAY = re.compile(
+    r"\b(drop\s+(column|table|schema)|rename\s+(column|to)\b|alter\s+(column\s+)?\w+\s+(set\s+data\s+)?type\b|truncate\s+table)",
+    re.IGNORECASE,
+)
+
+
+def without_comments(sql: str) -> str:
+    return re.sub(r"--[^\n]*", "", sql)
+
+
+@pytest.mark.requirement("trap-62")
+def test_migrations_only_add_to_tables() -> None:
+    """Programs of the release before this one run on, and a replay finds every column it ever filled."""
+    for migration in migrations.read_migrations():
+        assert TAKES_AWAY.search(without_comments(migration.sql)) is None, migration.name
+
+
+@pytest.mark.requirement("trap-62")
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "alter table work_items drop column note",
+        "drop table users",
+        "alter table work_items rename column note to remark",
+        "alter table work_items rename to items",
+        "ALTER TABLE work_items ALTER COLUMN note TYPE varchar(10)",
+        "alter table work_items alter note set data type text",
+    ],
+)
+def test_a_statement_that_takes_away_is_found(statement: str) -> None:
+    assert TAKES_AWAY.search(statement)
 
 
 def test_the_files_of_the_project_are_in_order(tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ STATUS_LABELS: Mapping[Status, Label] = {
     "draft": Label("Nháp", "Draft"),
     "open": Label("Mở", "Open"),
     "in_progress": Label("Đang xử lý", "In progress"),
-    "waiting_internal": Label("Chờ nội bộ", "Waiting for us"),
+    "waiting_internal": Label("Chờ nội bộ", "Waiting internally"),
     "waiting_customer": Label("Chờ khách hàng", "Waiting for the customer"),
     "waiting_external": Label("Chờ bên thứ ba", "Waiting for a third party"),
     "resolved": Label("Đã xử lý", "Resolved"),

@@ -284,3 +284,12 @@ class TestInvariants:
             insert = "insert into work_item_comments (tenant_id, work_item_id, comment_id, body, by_user, source) values "
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await foreign.execute(insert + "('north', $1::uuid, $1::uuid, 'x', 'an', 'CRM_UI')", item)
+
+    @pytest.mark.requirement("trap-38")
+    async def test_no_column_of_any_table_has_a_time_without_a_zone(self, world: World) -> None:
+        found = await world.look(
+            "select table_schema, table_name, column_name from information_schema.columns "
+            "where table_schema not in ('pg_catalog', 'information_schema') "
+            "and data_type in ('timestamp without time zone', 'time without time zone')"
+        )
+        assert found == []

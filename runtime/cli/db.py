@@ -77,14 +77,17 @@ async def _status() -> list[dict[str, object]]:
 
 
 async def _wait(seconds: float) -> None:
-    deadline = time.monotonic() + seconds
+    deadline, found = time.monotonic() + seconds, ""
     while True:
-        rest = deadline - time.monotonic()
         try:
-            async with asyncio.timeout(max(rest, 0.05)), _connection() as conn:
-                found = f"{len(await migrations.pending(conn))} migrations pending"
-            if found.startswith("0 "):
+            async with asyncio.timeout(max(deadline - time.monotonic(), _POLL_SECONDS)), _connection() as conn:
+                pending = await migrations.pending(conn)
+            if not pending:
                 return
+            found = f"{len(pending)} migrations pending"
+        except TimeoutError:
+            # The deadline cut this attempt short: what an earlier one found says more.
+            found = found or "no answer in time"
         except (*TRANSIENT, asyncpg.PostgresError) as error:
             found = f"no answer ({type(error).__name__})"
         if time.monotonic() >= deadline:

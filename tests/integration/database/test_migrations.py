@@ -119,7 +119,7 @@ async def test_the_commands(empty_database: ClonedDatabase) -> None:
     assert (code, err) == (0, "")
     assert out.startswith("\ncreate table if not exists schema_migrations")
     code, _, err = await casestream(environ, "db", "wait", "--seconds", "4")
-    assert (code, "migrations pending" in err) == (3, True)
+    assert (code, "migrations pending" in err) == (3, True), err
     assert (await casestream(environ, "db", "migrate"))[0] == 0
     assert (await casestream(environ, "db", "wait"))[0] == 0
     code, out, _ = await casestream(environ, "db", "status", "--output", "json")

@@ -19,6 +19,7 @@ from schemas.errors import ConcurrencyConflict, Rejected
 from schemas.onboarding import InstanceStatusChanged
 from schemas.work_items import ApplyAction, CreateWorkItem
 from tests.integration.domain.world import OUTBOX, World, act, caller, create, decided, engine, new_id, path_is_valid
+from tests.waiting import until
 
 
 def _messages(orders: Sequence[batch.Command], who: Caller) -> list[batch.Message]:
@@ -267,6 +268,28 @@ class TestWritersThatMeet:
                 rulings = await _run(conn, _messages(_orders(dice, items, 10), caller(source="KAFKA")))
             accepted.update(r.message.work_item_id for r in rulings if isinstance(r.outcome, Decided))
         return accepted
+
+    @pytest.mark.hole("lock-order")
+    async def test_a_batch_waits_for_its_first_item_before_it_locks_the_second(self, world: World) -> None:
+        """In the order of its messages it would hold the second item here, and both writers would wait for ever."""
+        first, second = sorted((new_id(), new_id()))
+        async with world.worker() as conn:
+            await _run(conn, _messages([create(first), create(second)], caller()))
+        backwards = _messages([act(second, "StartWork"), act(first, "StartWork")], caller())
+
+        async def other() -> None:
+            async with world.worker() as conn:
+                await batch.load(conn, backwards)
+
+        async with world.worker() as conn:
+            await batch.load(conn, backwards[1:])
+            waiting = asyncio.create_task(other())
+            await until(lambda: self._blocked(world), what="the other writer to wait")
+            await batch.load(conn, backwards[:1])
+        await waiting
+
+    async def _blocked(self, world: World) -> bool:
+        return bool(await world.look("select from pg_locks where not granted and locktype in ('transactionid', 'tuple')"))
 
     @pytest.mark.hole("lock-order")
     async def test_a_writer_that_kept_a_state_beyond_its_lock_is_refused(self, world: World) -> None:

@@ -6,7 +6,7 @@ from starlette.requests import Request
 
 from api.problems import Problem
 
-_VERSION = re.compile(r'"([0-9]{1,18})"')
+_VERSION = re.compile(r'"([1-9][0-9]{0,17})"')
 _ENTITY_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]*"')
 # No item lives that long: a tag that cannot be ours matches nothing.
 NO_VERSION = 2**62

@@ -19,9 +19,9 @@ _BODY_CODES = ("MalformedBody", "BodyTooDeep", "BodyTooLarge", "UnsupportedMedia
 
 def problem_codes(route: Route) -> tuple[str, ...]:
     """Every code that the route may answer with: its own, and those of the layers before it."""
-    codes = [*route.problems, *([route.missing] if route.missing else [])]
+    codes = ["ValidationFailed", *route.problems, *([route.missing] if route.missing else [])]
     if route.roles is not None:
-        codes += ["ValidationFailed", "NotAuthenticated", "PermissionDenied", "TemporarilyUnavailable"]
+        codes += ["NotAuthenticated", "PermissionDenied", "TemporarilyUnavailable"]
     if route.method in ("POST", "PUT", "PATCH"):
         codes += _BODY_CODES
     codes += [code for name in route.takes for code in _CODES_OF_HEADER[name]]
@@ -33,8 +33,9 @@ def responses(route: Route) -> dict[int | str, dict[str, Any]]:
     by_status: dict[int, list[str]] = defaultdict(list)
     for code in problem_codes(route):
         by_status[CATALOGUE[code].status].append(code)
-        for status in CATALOGUE[code].also if "If-Match" in route.takes else ():
-            by_status[status].append(code)
+        if any(name.startswith("If-Match") for name in route.takes):
+            for status in CATALOGUE[code].also:
+                by_status[status].append(code)
     described: dict[int | str, dict[str, Any]] = {
         status: {"description": ", ".join(codes), "content": _PROBLEM, "headers": _headers(_given_with(codes))}
         for status, codes in sorted(by_status.items())
@@ -92,7 +93,7 @@ _CODES_OF_HEADER: Mapping[str, tuple[str, ...]] = {
     "If-Match required": ("InvalidIfMatch", "ConflictState", "IfMatchRequired"),
 }
 _KEY_SCHEMA = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[A-Za-z0-9_.:~+/=-]+$"}
-_TAG_SCHEMA = {"type": "string", "pattern": '^("[0-9]{1,18}"|\\*)$'}
+_TAG_SCHEMA = {"type": "string", "pattern": '^("[1-9][0-9]{0,17}"|\\*)$'}
 _TAKEN: Mapping[str, dict[str, Any]] = {
     "Idempotency-Key": {
         "name": "Idempotency-Key",

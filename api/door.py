@@ -4,7 +4,7 @@
 the roles before it reads a byte of the body, so a stranger learns nothing and costs nothing.
 """
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -124,11 +124,14 @@ class DoorRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         answer, spec = super().get_route_handler(), self.spec
+        parameters = frozenset(parameter.alias for parameter in self.dependant.query_params)
 
         async def handle(request: Request) -> Response:
             door: Door = request.app.state.door
             if spec.roles is not None:
                 request.scope["principal"] = await admit(door.verifier, request, spec.roles)
+            if request.scope["query_string"]:
+                refuse_unknown(request.query_params, parameters)
             bounded = DoorRequest(request.scope, request.receive)
             bounded.body_limit = door.settings.http.body_limit_bytes
             bounded.depth_limit = door.settings.http.json_depth_limit
@@ -146,6 +149,18 @@ async def admit(verifier: Verifier, request: Request, roles: frozenset[str]) -> 
     if roles.isdisjoint(principal.roles):
         raise Problem("PermissionDenied", "None of the token's roles may use this operation.")
     return principal
+
+
+def refuse_unknown(given: Iterable[str], known: frozenset[str]) -> None:
+    """A misspelt filter would otherwise show everything. Raises Problem ValidationFailed."""
+    if any(name not in known for name in given):
+        found = {
+            "parameter": "",
+            "in": "query",
+            "code": "unknown",
+            "message": f"Known here: {', '.join(sorted(known)) or 'none'}.",
+        }
+        raise Problem("ValidationFailed", "The query has an unknown parameter; see errors.", members={"errors": [found]})
 
 
 def json_answer(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -16,19 +16,19 @@ async def livez() -> Response:
     return json_answer({"status": "ok"})
 
 
-async def readyz(request: DoorRequest, verbose: bool = False) -> Response:
-    """Ready to serve: the database answers and the issuers' keys are at hand. `verbose` names each check."""
+async def readyz(request: DoorRequest, verbose: str | None = None) -> Response:
+    """Ready to serve: the database answers and the issuers' keys are at hand. `?verbose` names each check."""
     checks = {"database": await _database_answers(request.door), "keys": await request.door.verifier.ready()}
     ready = all(checks.values())
     body: dict[str, object] = {"status": "ok" if ready else "unavailable"}
-    if verbose:
+    if verbose is not None:
         body["checks"] = {name: "ok" if passed else "failed" for name, passed in checks.items()}
     return json_answer(body, 200 if ready else 503, None if ready else {"Retry-After": "2"})
 
 
 async def healthz(request: DoorRequest) -> Response:
     """The verbose form of readiness, under the name that many probes expect."""
-    return await readyz(request, verbose=True)
+    return await readyz(request, verbose="")
 
 
 async def metrics() -> Response:

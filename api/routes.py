@@ -179,7 +179,7 @@ ROUTES: tuple[Route, ...] = (
         missing="IncidentNotFound",
     ),
     Route("GET", "/livez", health.livez, None, answers.Health),
-    Route("GET", "/readyz", health.readyz, None, answers.Health, problems=("ValidationFailed",), responses=_NOT_READY),
+    Route("GET", "/readyz", health.readyz, None, answers.Health, responses=_NOT_READY),
     Route("GET", "/healthz", health.healthz, None, answers.Health, responses=_NOT_READY),
     Route(
         "GET",

@@ -49,6 +49,8 @@ def listen(settings: Settings) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((settings.http.host, settings.http.port))
+        # From here on clients may connect; they wait until the server is up.
+        listener.listen(_BACKLOG)
     except OSError:
         listener.close()
         raise

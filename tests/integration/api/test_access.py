@@ -6,10 +6,9 @@ import pytest
 
 from api.door import Route
 from api.routes import ROUTES
-from domain.incidents import open_incident
 from domain.work_items.transitions import PERMISSIONS
-from runtime.postgres import tenant_transaction
 from tests.integration.api.conftest import ITEMS, Served
+from tests.integration.api.objects import known_objects, make_incident
 
 ROLES = (*PERMISSIONS, "operator", "nonsense", "ADMIN")
 GUARDED = [route for route in ROUTES if route.roles is not None]
@@ -23,15 +22,7 @@ def name(route: Route) -> str:
 
 
 async def objects(served: Served) -> dict[str, str]:
-    """One object of the tenant north for every path parameter that routes know."""
-    async with tenant_transaction(served.pool, "north") as conn:
-        incident = await open_incident(conn, tenant_id="north", kind="test", fingerprint="f", summary="s")
-    return {
-        "work_item_id": (await served.create())["workItemId"],
-        "incident_id": str(incident),
-        "user_id": "binh",
-        "team_id": "desk",
-    }
+    return known_objects((await served.create())["workItemId"], await make_incident(served.database))
 
 
 def url(route: Route, known: dict[str, str]) -> str:

@@ -87,6 +87,12 @@ async def test_a_page_has_limits(served: Served, query: str) -> None:
     assert (answer.status_code, answer.json()["error"]) == (422, "ValidationFailed")
 
 
+async def test_a_misspelt_filter_does_not_show_everything(served: Served) -> None:
+    answer = await served.client.get(f"{ITEMS}?statuss=open", headers=served.headers())
+    assert (answer.status_code, answer.json()["errors"][0]["in"]) == (422, "query")
+    assert "assigneeId" in answer.json()["errors"][0]["message"]
+
+
 async def test_twenty_megabytes_are_refused_without_being_held(listening: Listening) -> None:
     """Sent with a length, and in chunks without one; the process's memory stays where it was."""
     before = listening.memory()

@@ -66,7 +66,7 @@ def test_an_etag_is_an_if_match(version: int) -> None:
     assert if_match(request(("if-match", etag(version)))) == version
 
 
-@pytest.mark.parametrize("tag", ['""', '"abc"', 'W/"7"', '"-1"', '"' + "9" * 30 + '"'])
+@pytest.mark.parametrize("tag", ['""', '"0"', '"01"', '"abc"', 'W/"7"', '"-1"', '"' + "9" * 30 + '"'])
 def test_a_tag_that_is_not_ours_matches_nothing(tag: str) -> None:
     assert if_match(request(("if-match", tag))) == NO_VERSION
 

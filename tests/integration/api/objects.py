@@ -1,0 +1,33 @@
+"""One object for every path parameter that routes know, for tests that go through all routes."""
+
+import asyncio
+import uuid
+
+import asyncpg
+import requests
+
+from domain.incidents import open_incident
+from tests.infrastructure.databases import ClonedDatabase
+from tests.unit.api.tokens import token
+
+
+async def make_incident(database: ClonedDatabase) -> str:
+    """An incident of the tenant north."""
+    conn = await asyncpg.connect(database.url("migrate"))
+    try:
+        found = await open_incident(conn, tenant_id="north", kind="test", fingerprint=uuid.uuid4().hex, summary="A test.")
+        return str(found)
+    finally:
+        await conn.close()
+
+
+def make_objects(address: str, database: ClonedDatabase) -> dict[str, str]:
+    """Made through the server at this address."""
+    headers = {"Authorization": f"Bearer {token()}", "Idempotency-Key": uuid.uuid4().hex}
+    made = requests.post(f"{address}/api/crm/work-items", json={"title": "Known"}, headers=headers, timeout=10)
+    return known_objects(made.json()["workItemId"], asyncio.run(make_incident(database)))
+
+
+def known_objects(work_item_id: str, incident_id: str) -> dict[str, str]:
+    """By the names of the path parameters."""
+    return {"work_item_id": work_item_id, "incident_id": incident_id, "user_id": "binh", "team_id": "desk"}

@@ -1,54 +1,116 @@
-"""`casestream demo` as a user runs it: on the real incidents where they are given, else on generated ones."""
+"""`casestream demo` and the tutorial as a user runs them: on the real incidents where given, else on generated ones."""
 
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.infrastructure.scratch import new_scratch
+from tests.waiting import until
 
 REAL_INPUT = "CASESTREAM_REAL_INPUT"
+TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorial" / "first-ten-minutes.md"
 
 
-@pytest.fixture
-def home() -> Iterator[Path]:
-    scratch = new_scratch()
-    yield scratch
-    shutil.rmtree(scratch, ignore_errors=True)
+@dataclass(frozen=True)
+class KeptDemo:
+    """A demo that ended and left everything running, as `make demo KEEP=1` does."""
+
+    home: Path
+    environment: dict[str, str]
+    done: subprocess.CompletedProcess[str]
+
+    @property
+    def supervisor(self) -> int:
+        return int(re.search(r"kill (\d+)", self.done.stdout)[1])  # type: ignore[index]
+
+    @property
+    def url(self) -> str:
+        return re.search(r"(http://127\.0\.0\.1:\d+)/docs", self.done.stdout)[1]  # type: ignore[index]
+
+
+@pytest.fixture(scope="module")
+def kept_demo() -> Iterator[KeptDemo]:
+    home = new_scratch()
+    # The demo is a development run: the suite's own switch must not reach its processes.
+    environment = {name: value for name, value in os.environ.items() if name != REAL_INPUT}
+    environment |= {
+        "CASESTREAM_HOME": str(home),
+        "COLUMNS": "160",
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    given = os.environ.get(REAL_INPUT)
+    arguments = ["demo", "--keep", *(["--input", given] if given else [])]
+    try:
+        yield KeptDemo(home, environment, _casestream(arguments, environment))
+    finally:
+        for pid in _processes_of(home, "run\0all"):
+            os.kill(pid, signal.SIGTERM)
+        _casestream(["down"], environment)
+        shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.mark.requirement("SP-1", "SP-2", "SP-4", "SP-5", "WI-1")
 @pytest.mark.timeout(300)
-def test_the_demo_balances_its_books_and_leaves_no_process(home: Path) -> None:
-    # The demo is a development run: the suite's own switch must not reach its processes.
-    environment = {name: value for name, value in os.environ.items() if name != REAL_INPUT}
-    given = os.environ.get(REAL_INPUT)
-    done = subprocess.run(
-        [sys.executable, "-m", "runtime.cli", "demo", *(["--input", given] if given else [])],
-        env={**environment, "CASESTREAM_HOME": str(home), "COLUMNS": "160"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def test_the_demo_balances_its_books(kept_demo: KeptDemo) -> None:
+    done = kept_demo.done
     assert done.returncode == 0, f"{done.stdout[-4000:]}\n{done.stderr[-2000:]}"
     assert "The books balance." in done.stdout
     commands = int(re.search(r"distinct commands\s+│\s+([\d,]+)", done.stdout)[1].replace(",", ""))  # type: ignore[index]
     assert commands > 24_000
     assert re.search(r"of them duplicates absorbed\s+│\s+[1-9]", done.stdout)
-    assert _processes_of(home) == []
 
 
-def _processes_of(home: Path) -> list[str]:
+@pytest.mark.timeout(120)
+def test_the_tutorials_commands_do_what_it_says(kept_demo: KeptDemo) -> None:
+    blocks = re.findall(r"```sh\n(.*?)```", TUTORIAL.read_text(encoding="utf-8"), re.DOTALL)
+    _start, exports, create, act, operate = blocks
+    token, create = create.split("\n", 1)
+    script = "\n".join(
+        [
+            "set -euo pipefail",
+            exports.splitlines()[0].replace("http://127.0.0.1:PORT", kept_demo.url),
+            token,
+            f"ANSWER=$({{ {create.strip()}; }})",
+            'echo "$ANSWER"',
+            act.replace("the-id-from-the-answer", '$(echo "$ANSWER" | sed -E \'s/.*"workItemId":"([^"]+)".*/\\1/\')'),
+            operate,
+        ]
+    )
+    ran = subprocess.run(["bash", "-c", script], env=kept_demo.environment, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    for expected in ('"newStatus":"open"', '"newStatus":"in_progress"', "InvalidTransition", "undecodable", "parked-messages"):
+        assert expected in ran.stdout, f"{expected} is missing in:\n{ran.stdout}"
+
+
+@pytest.mark.timeout(120)
+async def test_stopping_it_as_the_demo_says_leaves_no_process(kept_demo: KeptDemo) -> None:
+    os.kill(kept_demo.supervisor, signal.SIGTERM)
+    await until(lambda: not _processes_of(kept_demo.home, "run\0all"), deadline=40, what="the end of the supervisor")
+    assert _casestream(["down"], kept_demo.environment).returncode == 0
+    await until(lambda: not _processes_of(kept_demo.home), deadline=20, what="the end of every process of the demo")
+
+
+def _casestream(arguments: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "runtime.cli", *arguments], env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def _processes_of(home: Path, words: str = "") -> list[int]:
     found = []
-    for entry in Path("/proc").glob("[0-9]*/environ"):
+    for entry in Path("/proc").glob("[0-9]*"):
         try:
-            if f"CASESTREAM_HOME={home}".encode() in entry.read_bytes():
-                found.append(entry.parent.name)
+            ours = f"CASESTREAM_HOME={home}\0".encode() in (entry / "environ").read_bytes()
+            if ours and words.encode() in (entry / "cmdline").read_bytes():
+                found.append(int(entry.name))
         except OSError:
             continue
     return found

@@ -1,4 +1,4 @@
-"""Lives of work items that contain legal actions only, and what must become of each: written by hand, not by the state machine."""
+"""Lives of work items with legal actions only, and what must become of each: by hand, not by the state machine."""
 
 import random
 from dataclasses import dataclass, field

@@ -87,7 +87,6 @@ class Load:
         self._producer_lock = asyncio.Lock()
         world.folder.mkdir(exist_ok=True)
         self.oracle = Oracle(world.folder / f"oracle-{time.monotonic_ns()}.jsonl")
-        self.kafka_paused = asyncio.Event()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Load"]:

@@ -126,9 +126,7 @@ async def _make_topics(made: World) -> None:
     client = admin(made.settings)
     await client.start()
     try:
-        await client.create_topics(
-            [NewTopic(t.name, PARTITIONS, t.replication, topic_configs=dict(t.config)) for t in wanted]
-        )
+        await client.create_topics([NewTopic(t.name, PARTITIONS, t.replication, topic_configs=dict(t.config)) for t in wanted])
         await topics.wait_for_leaders(client, {t.name: PARTITIONS for t in wanted})
     finally:
         await client.close()

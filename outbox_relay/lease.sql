@@ -12,10 +12,13 @@ where r.shard = mine.shard and r.term = mine.term
 returning r.shard;
 
 -- name: take_expired_shards
--- Take over at most so many shards whose lease has run out, each under a new term.
+-- Take over at most so many shards whose lease has run out, each under a new term. A lease that ends later than any lease
+-- lives (a minute at most) was written before the clock went back: its owner renews it within seconds, or is dead.
 update relay_shards r set owner = :owner, term = term + 1, expires_at = cs_now() + :lease::interval
 where r.shard in (
-    select shard from relay_shards where expires_at <= cs_now() order by shard limit :wanted for update skip locked)
+    select shard from relay_shards
+    where expires_at <= cs_now() or expires_at > cs_now() + interval '2 minutes'
+    order by shard limit :wanted for update skip locked)
 returning r.shard, r.term, r.floor;
 
 -- name: release_shards!
@@ -34,5 +37,6 @@ on conflict (name) do update set expires_at = excluded.expires_at;
 delete from leases where name = 'relay/' || :owner or (name like 'relay/%' and expires_at < cs_now() - interval '1 hour');
 
 -- name: count_live_relays$
--- Relays that announced themselves within the life of a lease.
-select count(*) from leases where name like 'relay/%' and expires_at > cs_now();
+-- Relays that announced themselves within the life of a lease; not those that did so before the clock went back.
+select count(*) from leases
+where name like 'relay/%' and expires_at > cs_now() and expires_at <= cs_now() + interval '2 minutes';

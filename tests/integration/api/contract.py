@@ -20,6 +20,7 @@ from schemathesis.schemas import APIOperation, BaseSchema
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from api.app import create_app
+from api.auth import Verifier
 from api.server import listen, serve
 from runtime.postgres import open_pool
 from runtime.settings import Settings
@@ -51,7 +52,7 @@ class Tally:
 
 
 @contextmanager
-def door_in_a_thread(settings: Settings) -> Iterator[str]:
+def door_in_a_thread(settings: Settings, verifier: Verifier | None = None) -> Iterator[str]:
     """The real server with a loop of its own, for a client that is not asynchronous; its address."""
     listener, started = listen(settings), threading.Event()
     loops: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
@@ -61,7 +62,7 @@ def door_in_a_thread(settings: Settings) -> Iterator[str]:
         loops.append((asyncio.get_running_loop(), stop))
         pool = await open_pool(settings, "api", size=8, min_size=0, reset=False)
         started.set()
-        await serve(create_app(settings, pool, World().verifier()), listener, stop)
+        await serve(create_app(settings, pool, verifier or World().verifier()), listener, stop)
         await pool.close()
 
     thread = threading.Thread(target=lambda: asyncio.run(main()), name="door")

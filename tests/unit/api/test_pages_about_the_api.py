@@ -1,0 +1,25 @@
+"""The reference pages say what the code does: every problem with its status, every operation with its roles."""
+
+import re
+from pathlib import Path
+
+from api.problems import CATALOGUE
+from api.routes import ADMINS, EDITORS, OPERATORS, READERS, ROUTES
+
+PAGES = Path(__file__).resolve().parents[3] / "docs" / "reference"
+WORDS = {READERS: "readers", EDITORS: "editors", ADMINS: "admin", OPERATORS: "operator, admin", None: "everybody"}
+
+
+def test_every_problem_has_a_row_with_cause_and_cure() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (\d+) \| (.+?) \| (.+?) \|$", (PAGES / "problems.md").read_text(), re.MULTILINE)
+    documented = {(code, int(status)) for code, status, _, _ in rows}
+    answered = {(code, status) for code, kind in CATALOGUE.items() for status in (kind.status, *kind.also)}
+    assert documented == answered
+    assert all(len(cause) > 5 and len(cure) > 5 for _, _, cause, cure in rows)
+
+
+def test_every_operation_has_a_row_with_its_roles() -> None:
+    rows = re.findall(r"^\| ([A-Z]+) `([^`]+)` \| ([^|]+) \|", (PAGES / "http-api.md").read_text(), re.MULTILINE)
+    assert {(method, path): roles.strip() for method, path, roles in rows} == {
+        (route.method, route.path): WORDS[route.roles] for route in ROUTES
+    }

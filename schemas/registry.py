@@ -81,8 +81,11 @@ def dead_letter_topics() -> list[Topic]:
 
 
 def sender(source: str) -> Sender:
-    """The registered sender, or a plain external service with the rights of an agent."""
-    return SENDERS.get(source) or Sender(source, roles=frozenset({"agent"}))
+    """The registered sender, or a plain external service with the rights of an agent.
+
+    What follows a `#` is the incarnation that a restore to a point in time gave the same sender.
+    """
+    return SENDERS.get(source.partition("#")[0]) or Sender(source, roles=frozenset({"agent"}))
 
 
 TOPICS: dict[str, Topic] = {

@@ -176,9 +176,9 @@ class Settings(BaseSettings):
     )
     ce_source: str = Field(
         "casestream",
-        pattern=r"^[A-Za-z0-9._:/-]{1,100}$",
-        title="1 to 100 of A-Z a-z 0-9 . _ : / -",
-        description="`source` of our events; a new one is taken after a restore to a point in time.",
+        pattern=r"^[A-Za-z0-9._:/-]{1,80}(#[A-Za-z0-9._:/-]{1,19})?$",
+        title="1 to 80 of A-Z a-z 0-9 . _ : / -, then perhaps # and an incarnation",
+        description="`source` of our events; after a restore to a point in time with a new incarnation: casestream#2.",
     )
     jwt_issuers: list[IssuerSettings] = Field(default=[], description="Trusted issuers, as a JSON list.")
     idempotency_ttl_seconds: int = Field(

@@ -152,6 +152,7 @@ def test_every_group_has_dead_letter_topics_of_the_same_width() -> None:
 
 def test_only_registered_internal_senders_are_internal() -> None:
     assert sender("casestream").internal
+    assert sender("casestream#2").internal, "a restore gives a new incarnation, not another sender"
     assert not sender("casestream.import").internal
     assert not sender("Casestream").internal
     assert sender("anybody").roles == {"agent"}

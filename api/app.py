@@ -12,6 +12,7 @@ from api.auth import Verifier
 from api.door import Door, DoorRoute, Route
 from api.edge import Edge
 from api.pages import Cursors
+from api.request_log import RequestLog
 from api.routes import ROUTES
 from domain.incidents.resolve import RetryHandler
 from domain.outbox import Outbox
@@ -45,5 +46,5 @@ def create_app(
         )
     app.openapi = partial(description.describe, app)  # type: ignore[method-assign]
     failures.register(app)
-    app.add_middleware(Edge)
+    app.add_middleware(Edge, log=RequestLog(settings.log))
     return app

@@ -10,7 +10,9 @@ from prometheus_client import Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import tracing
+from api.auth import Principal
 from api.problems import Problem, respond
+from api.request_log import RequestLog
 from runtime.logging import get_logger
 
 log = get_logger(__name__)
@@ -35,8 +37,8 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 class Edge:
     """Wraps the application."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, log: RequestLog) -> None:
+        self._app, self._log = app, log
         self._series: dict[tuple[str, str, int], Any] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,17 +72,10 @@ class Edge:
         if series is None:
             series = self._series[(route, method, status)] = REQUEST_SECONDS.labels(route, method, str(status))
         series.observe(seconds)
-        who = scope.get("principal")
-        (log.debug if route in _PROBES else log.info)(
-            "request",
-            method=method,
-            route=route,
-            http_status=status,
-            duration_ms=round(seconds * 1000, 2),
-            trace_id=scope["trace"].trace_id,
-            tenant_id=who and who.tenant_id,
-            principal=who and who.user_id,
-        )
+        who: Principal | None = scope.get("principal")
+        milliseconds, trace_id = round(seconds * 1000, 2), scope["trace"].trace_id
+        tenant, user = (who.tenant_id, who.user_id) if who else (None, None)
+        self._log.write((method, route, status, milliseconds, trace_id, tenant, user), probe=route in _PROBES)
 
 
 def _route(scope: Scope) -> str:

@@ -1,5 +1,8 @@
 """The door's small parts: cursors, entity tags, trace context, problems, idempotency keys. Round trips and forgeries."""
 
+import io
+import json
+import logging
 from dataclasses import replace
 
 import pytest
@@ -13,8 +16,11 @@ from api.description import problem_codes
 from api.idempotency import read_key
 from api.pages import Cursors, binding, next_link
 from api.problems import CATALOGUE, Problem, pointer, problem_of, validation_errors
+from api.request_log import KEYS, RequestLog
 from api.routes import ROUTES
 from api.transactions import begin_statement
+from runtime.logging import ALLOWED, configure
+from runtime.settings import LogSettings
 from schemas.errors import Rejected
 
 BOUND = binding("north", "/items", {"status": "open"})
@@ -153,3 +159,27 @@ def test_findings_are_bounded_and_never_quote_a_validators_text() -> None:
         validation_errors([finding] * 80)
         == [{"pointer": "/zone", "code": "value_error", "message": "The value is not valid."}] * 50
     )
+
+
+def test_the_request_log_has_only_keys_that_a_log_may_have() -> None:
+    assert set(KEYS) <= ALLOWED
+
+
+@pytest.mark.requirement("SP-9")
+def test_both_ways_of_writing_a_request_say_the_same() -> None:
+    values = ("GET", "/x", 200, 1.25, "a" * 32, "north", "an@example.com")
+    written = [io.StringIO(), io.StringIO()]
+    before = logging.getLogger().handlers
+    try:
+        for stream, handlers in zip(written, (1, 2), strict=True):
+            configure(LogSettings.model_validate({}), stream)
+            # With a second handler the general logger writes.
+            logging.getLogger().handlers += [logging.NullHandler()] * (handlers - 1)
+            RequestLog(LogSettings.model_validate({})).write(values, probe=False)
+            RequestLog(LogSettings.model_validate({})).write(values, probe=True)
+    finally:
+        logging.getLogger().handlers = before
+    quick, general = (json.loads(stream.getvalue()) for stream in written)
+    assert quick["principal"] == "[redacted]"
+    assert quick["time"][-1] == general["time"][-1] == "Z"
+    assert {**quick, "time": ""} == {**general, "time": ""}

@@ -9,6 +9,7 @@ from checks import (
     Report,
     addresses,
     boundaries,
+    cli_page,
     commands,
     decisions,
     dependencies,
@@ -16,6 +17,7 @@ from checks import (
     lint,
     lock,
     metadata,
+    metrics_page,
     published,
     requirements,
     settings_page,
@@ -66,9 +68,11 @@ CHECKS: dict[str, Check] = {
     "documents": documents.check,
     "commands": commands.check,
     "settings": settings_page.check,
+    "cli": cli_page.check,
+    "metrics": metrics_page.check,
     "requirements": requirements.check,
 }
-GENERATING = ["schemas", "settings", "requirements"]
+GENERATING = ["schemas", "settings", "cli", "metrics", "requirements"]
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError
 from runtime.kafka import admin, consumer, logical, physical
 from runtime.settings import Settings
 from runtime.topics import find_topics
-from schemas.errors import ConfigurationError, TransientError
+from schemas.errors import TransientError
 
 
 class Partition(NamedTuple):
@@ -47,12 +47,9 @@ class Watermarks:
         self._settings, self._admin, self._reader = settings, client, reader
 
     async def bounds(self, topics: Collection[str]) -> dict[Partition, tuple[int, int]]:
-        """First offset and end of every partition. Raises ConfigurationError for a topic that does not exist."""
-        names = [physical(self._settings, topic) for topic in topics]
-        found = await find_topics(self._admin, names)
-        if missing := sorted(set(names) - set(found)):
-            raise ConfigurationError([f"topic {name} does not exist: run `casestream topics apply`" for name in missing])
-        places = [TopicPartition(name, number) for name in names for number in range(found[name].partitions)]
+        """First offset and end of every partition; a topic that does not exist has none."""
+        found = await find_topics(self._admin, [physical(self._settings, topic) for topic in topics])
+        places = [TopicPartition(name, number) for name, topic in found.items() for number in range(topic.partitions)]
         if not places:
             return {}
         begins, ends = await self._reader.beginning_offsets(places), await self._reader.end_offsets(places)

@@ -166,6 +166,8 @@ async def _plan(
 ) -> list[Move] | Rejected:
     all_bounds = {Place(*place): Bounds(*bounds) for place, bounds in (await kafka.bounds([topic])).items()}
     bounds = {place: found for place, found in all_bounds.items() if partition in (None, place.partition)}
+    if not all_bounds:
+        raise ConfigurationError([f"topic {topic} does not exist: run `casestream topics apply`"])
     if not bounds:
         raise ConfigurationError([f"--partition {partition}: {topic} has {len(all_bounds)}, numbered from 0"])
     rows = await operating.read(pool, lambda conn: operations.list_positions(conn, group.name, topic, partition))

@@ -7,6 +7,7 @@ Keeps P1 and, per key, P4. Restarts by itself while PostgreSQL or Kafka is away;
 
 import asyncio
 import contextlib
+import math
 import os
 import random
 import secrets
@@ -37,6 +38,7 @@ _CURED_BY_TIME = (*TRANSIENT, KafkaError, asyncpg.InternalClientError)
 # A new candidate at most so often, and how often a waiting one is looked at.
 _DRAW_SECONDS = 1.0
 _RIPENING_SECONDS = 0.1
+_HUNGRY_SECONDS = 0.5
 _MEASURE_SECONDS = 5.0
 _MEASURE_BOUND = 100_000
 _LONGEST_BACKOFF = 5.0
@@ -114,8 +116,10 @@ class OutboxRelay:
         while True:
             now = time.monotonic()
             if now >= renew_due:
-                renew_due = now + self._settings.relay.renew_seconds
-                await self._tend(conn, leases)
+                share = await self._tend(conn, leases)
+                # Somebody's lease runs out soon, a dead one's perhaps: take it without delay (P5).
+                hungry = len(leases.held) < share
+                renew_due = now + min(self._settings.relay.renew_seconds, _HUNGRY_SECONDS if hungry else math.inf)
             leaving = [shard for shard, lease in leases.held.items() if lease.leaving]
             if leaving:
                 busy = frozenset().union(*(lane.busy for lane in lanes))
@@ -124,7 +128,7 @@ class OutboxRelay:
             soon = leaving or self._horizon.candidate is not None
             await asyncio.sleep(_RIPENING_SECONDS if soon else min(renew_due, self._draw_due) - time.monotonic())
 
-    async def _tend(self, conn: Connection, leases: ShardLeases) -> None:
+    async def _tend(self, conn: Connection, leases: ShardLeases) -> int:
         before = set(leases.held)
         lost = await leases.renew(conn)
         if lost:
@@ -134,6 +138,7 @@ class OutboxRelay:
             log.info("shards changed", owner=self.owner, shards=sorted(leases.held), limit=share)
         for shard in before | set(leases.held):
             metrics.LEADER.labels(shard).set(shard in leases.held)
+        return share
 
     async def _move_horizon(self, conn: Connection) -> None:
         """Steps 5 and 6 of the method, in their order: xmin for the waiting candidate; once a second S, then X."""

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 import orjson
+import structlog
 
 from runtime.logging import get_logger, redact
 from runtime.settings import LogSettings
@@ -26,6 +27,9 @@ class RequestLog:
     """Writes the lines of one process."""
 
     def __init__(self, settings: LogSettings) -> None:
+        # What names the process in every line; it was bound before the first request.
+        bound = structlog.contextvars.get_contextvars()
+        self._process: dict[str, object] = {name: bound[name] for name in ("instance", "role") if name in bound}
         self._json = settings.format == "json"
         self._logger = logging.getLogger(_NAME)
 
@@ -37,7 +41,7 @@ class RequestLog:
         line = dict(zip(KEYS, values, strict=True))
         handlers = logging.getLogger().handlers
         if self._json and len(handlers) == 1 and type(handlers[0]) is logging.StreamHandler:
-            handlers[0].stream.write(_text(line, logging.getLevelName(level).lower()))
+            handlers[0].stream.write(_text({**self._process, **line}, logging.getLevelName(level).lower()))
         else:
             (general.debug if probe else general.info)("request", **line)
 

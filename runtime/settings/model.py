@@ -184,6 +184,12 @@ class Settings(BaseSettings):
     idempotency_ttl_seconds: int = Field(
         86_400, ge=60, le=30 * 86_400, description="How long an Idempotency-Key is remembered."
     )
+    cursor_key: SecretStr | None = Field(
+        None,
+        min_length=32,
+        title="at least 32 characters",
+        description="Signs the cursors of lists; API processes that share it continue each other's pages. Default: random.",
+    )
     decode_limit_bytes: int = Field(
         MIB, ge=1024, le=4 * MIB, description="Largest value a processor decodes; a larger one is parked."
     )

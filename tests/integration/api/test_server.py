@@ -8,12 +8,13 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from api.app import create_app
 from api.server import listen, run, serve
 from runtime import logging
 from runtime.settings import LogSettings
 from schemas.errors import ConfigurationError
 from tests.integration.api.conftest import ITEMS, Served, settings_for
-from tests.integration.api.serving import Listening
+from tests.integration.api.serving import Listening, asgi_client
 from tests.waiting import until
 
 
@@ -48,6 +49,16 @@ async def test_a_request_under_way_is_finished_before_the_end(served: Served) ->
             assert (await call).status_code == 201
     await asyncio.wait_for(running, 10)
     await served.pool.release(blocker)
+
+
+async def test_processes_that_share_the_key_continue_each_others_pages(served: Served) -> None:
+    for _ in range(2):
+        await served.create()
+    apps = [create_app(served.settings, served.pool, served.world.verifier(), cursor_key=b"k" * 32) for _ in range(2)]
+    async with asgi_client(apps[0]) as one, asgi_client(apps[1]) as other:
+        first = (await one.get(f"{ITEMS}?limit=1", headers=served.headers())).json()
+        second = await other.get(f"{ITEMS}?limit=1&cursor={first['nextCursor']}", headers=served.headers())
+        assert (second.status_code, second.json()["nextCursor"]) == (200, None)
 
 
 def test_beyond_loopback_only_when_that_is_said(database: object) -> None:

@@ -6,6 +6,7 @@ import logging
 from dataclasses import replace
 
 import pytest
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.requests import Request
@@ -170,6 +171,7 @@ def test_both_ways_of_writing_a_request_say_the_same() -> None:
     values = ("GET", "/x", 200, 1.25, "a" * 32, "north", "an@example.com")
     written = [io.StringIO(), io.StringIO()]
     before = logging.getLogger().handlers
+    structlog.contextvars.bind_contextvars(instance="here", role="api")
     try:
         for stream, handlers in zip(written, (1, 2), strict=True):
             configure(LogSettings.model_validate({}), stream)
@@ -178,8 +180,9 @@ def test_both_ways_of_writing_a_request_say_the_same() -> None:
             RequestLog(LogSettings.model_validate({})).write(values, probe=False)
             RequestLog(LogSettings.model_validate({})).write(values, probe=True)
     finally:
+        structlog.contextvars.clear_contextvars()
         logging.getLogger().handlers = before
     quick, general = (json.loads(stream.getvalue()) for stream in written)
-    assert quick["principal"] == "[redacted]"
+    assert (quick["principal"], quick["role"]) == ("[redacted]", "api")
     assert quick["time"][-1] == general["time"][-1] == "Z"
     assert {**quick, "time": ""} == {**general, "time": ""}

@@ -67,12 +67,12 @@ class Life:
         return [AFTER[action] for action in self.done]
 
 
-def new_life(chance: random.Random) -> Life:
-    """A third lives over HTTP, a third over Kafka, a third begins over HTTP and goes on over Kafka.
+def new_life(chance: random.Random, *, only_http: bool = False) -> Life:
+    """Over Kafka, or begun over HTTP and gone on over Kafka, or (`only_http`) all over HTTP.
 
     Never back from Kafka to HTTP: a Kafka command is acknowledged before it is applied.
     """
     path = chance.choice(PATHS)
-    over_http = chance.choice((0, chance.randint(1, len(path) - 1), len(path)))
+    over_http = len(path) if only_http else chance.choice((0, chance.randint(1, len(path) - 1)))
     doors: tuple[Door, ...] = ("http",) * over_http + ("kafka",) * (len(path) - over_http)
     return Life(uuid4(), chance.choice(TENANTS), path, doors)

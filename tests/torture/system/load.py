@@ -91,7 +91,8 @@ class Load:
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Load"]:
         """Sending while the body runs; afterwards every command under way has been acknowledged."""
-        tasks = [asyncio.create_task(self._work()) for _ in range(self._workers)]
+        # Half of them never need the broker, so that its absence does not stop them one by one.
+        tasks = [asyncio.create_task(self._work(only_http=number % 2 == 0)) for number in range(self._workers)]
         try:
             yield self
         finally:
@@ -107,9 +108,9 @@ class Load:
         if self._producer is not None:
             await self._producer.stop()
 
-    async def _work(self) -> None:
+    async def _work(self, *, only_http: bool) -> None:
         while not self._stop.is_set():
-            life = new_life(self._chance)
+            life = new_life(self._chance, only_http=only_http)
             self.oracle.lives.append(life)
             for step in range(len(life.path)):
                 await self._pace.turn()

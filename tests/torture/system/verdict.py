@@ -3,6 +3,7 @@
 A zero means little without the number of chances: how often something was delivered twice, was retried, was killed.
 """
 
+import json
 from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -105,7 +106,8 @@ async def judge(world: World, load: Load) -> Figures:
         "answers_500": oracle.failed_attempts["http 500"],
         "commands": oracle.commands,
         "items": len([life for life in oracle.lives if life.done]),
-        "events": told.events,
+        "events": sum(len(told.ids[str(life.item)]) for life in oracle.lives),
+        "events_on_topic": told.events,
         "chances": {
             "events_delivered_twice": told.repeated,
             "commands_sent_twice": dict(oracle.sent_again),
@@ -124,7 +126,8 @@ ZEROS = (
 
 
 def sound(figures: Figures, parked: int = 0) -> None:
-    """Fails with the whole judgement when something that must be zero is not."""
+    """Prints the figures; fails with the whole judgement when something that must be zero is not."""
+    print(json.dumps(figures, default=str))
     wrong = {name: figures[name] for name in ZEROS if figures[name]}
     assert not wrong, (wrong, figures)
     assert figures["parked"] == parked, figures

@@ -2,6 +2,7 @@
 member of a group. Reads only; names are logical. Never a group's position: that is in PostgreSQL.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,12 +11,15 @@ from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError, NotCoordinatorForGroupError
 
 from runtime.kafka import admin, consumer, logical, physical
 from runtime.settings import Settings
 from runtime.topics import find_topics
 from schemas.errors import TransientError
+
+_COORDINATOR_ATTEMPTS = 20
+_PAUSE_SECONDS = 0.3
 
 
 class Partition(NamedTuple):
@@ -65,9 +69,18 @@ class Watermarks:
 
     async def membership(self, group: str) -> Membership:
         """Who is in the group now. One group per request: the client misreads an answer about several."""
-        answer: Any = (await self._admin.describe_consumer_groups([physical(self._settings, group)]))[0]
+        answer: Any = (await self._describe(physical(self._settings, group)))[0]
         _, _, state, _, _, members = answer.groups[0][:6]
         return Membership(state, tuple(Member(member[0], _instance_of(member[0]), member[2].lstrip("/")) for member in members))
+
+    async def _describe(self, name: str) -> Any:
+        """A broker that is new, or has just lost a coordinator, needs a moment to name one."""
+        for _ in range(_COORDINATOR_ATTEMPTS):
+            try:
+                return await self._admin.describe_consumer_groups([name])
+            except (GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError):
+                await asyncio.sleep(_PAUSE_SECONDS)
+        return await self._admin.describe_consumer_groups([name])
 
     def _logical(self, place: TopicPartition) -> Partition:
         return Partition(logical(self._settings, place.topic), place.partition)

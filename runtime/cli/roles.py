@@ -55,7 +55,7 @@ def _projections() -> dict[str, tuple[str, int]]:
 def _api(settings: Settings, number: int, stop: asyncio.Event) -> list[Part]:
     from api.server import run
 
-    return [Part("api", "api", lambda: run(settings, stop), _always)]
+    return [Part("api", "api", lambda: run(settings, stop), _always, has_page=True)]
 
 
 def _relay(settings: Settings, number: int, stop: asyncio.Event) -> list[Part]:

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 import structlog
@@ -32,13 +33,14 @@ GRACE_SECONDS = 18.0
 class Part:
     """A piece of a role: `run` returns after the stop event it was built with, not before.
 
-    `role` is the database role whose reach it needs.
+    `role` is the database role whose reach it needs; `has_page`: it answers probes on a port of its own.
     """
 
     name: str
     role: Role
     run: Callable[[], Awaitable[None]]
     ready: Callable[[], bool]
+    has_page: bool = False
 
 
 Build = Callable[[asyncio.Event], Sequence[Part]]
@@ -82,8 +84,10 @@ async def _main(settings: Settings, parts: Sequence[Part], stop: asyncio.Event, 
     # What was loaded stays: the collector need not look at it again, and its pages stay shared after a fork.
     gc.collect()
     gc.freeze()
-    checks = {part.name: part.ready for part in parts} | {"running": lambda: not stop.is_set()}
-    async with health.serving(settings, checks, roles[0]):
+    async with AsyncExitStack() as stack:
+        if not all(part.has_page for part in parts):
+            checks = {part.name: part.ready for part in parts} | {"running": lambda: not stop.is_set()}
+            await stack.enter_async_context(health.serving(settings, checks, roles[0]))
         await run_parts(parts, stop)
 
 

@@ -57,7 +57,7 @@ def metrics() -> list[tuple[MetricWrapperBase, str]]:
 def sample_names() -> set[str]:
     """Every series name that a dashboard may ask for."""
     suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"], "gauge": [""]}
-    return {metric._name + suffix for metric, _ in metrics() for suffix in suffixes[metric._type]}
+    return {metric._name + suffix for metric, _ in metrics() for suffix in suffixes[str(metric._type)]}
 
 
 def _suffix(metric: MetricWrapperBase) -> str:

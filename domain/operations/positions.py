@@ -53,16 +53,7 @@ async def move(
         if now.get(one.place, one.standing) < one.standing:
             raise ConcurrencyConflict(f"{one.place.topic}-{one.place.partition} at {one.at}", now.get(one.place))
     await queries.move_positions(conn, group_name=group, **places, nexts=[one.to for one in moves])
-    forward = [(one.place, at, one.to) for one in moves if (at := now.get(one.place, one.standing)) < one.to]
-    await queries.insert_skipped_ranges(
-        conn,
-        group_name=group,
-        moved_by=actor,
-        **_places([place for place, _, _ in forward]),
-        froms=[at for _, at, _ in forward],
-        tos=[to for _, _, to in forward],
-    )
-    await queries.delete_reread_ranges(conn, group_name=group, **places, nexts=[one.to for one in moves])
+    await _keep_ranges(conn, group, moves, now, actor)
     await _audit(conn, group, moves, actor, reason, below_inbox)
     await close(
         conn,
@@ -72,6 +63,22 @@ async def move(
         resolution="the group was moved",
     )
     return len(moves)
+
+
+async def _keep_ranges(conn: Connection, group: str, moves: Sequence[Move], now: Mapping[Place, int], actor: str) -> None:
+    """What a move forward skips is remembered, until a move back over it takes the skip back."""
+    forward = [(one.place, at, one.to) for one in moves if (at := now.get(one.place, one.standing)) < one.to]
+    await queries.insert_skipped_ranges(
+        conn,
+        group_name=group,
+        moved_by=actor,
+        **_places([place for place, _, _ in forward]),
+        froms=[at for _, at, _ in forward],
+        tos=[to for _, _, to in forward],
+    )
+    await queries.delete_reread_ranges(
+        conn, group_name=group, **_places([one.place for one in moves]), nexts=[one.to for one in moves]
+    )
 
 
 async def _audit(

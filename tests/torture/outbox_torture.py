@@ -103,6 +103,23 @@ async def _further_commits(oracle: Oracle, count: int) -> None:
     await until(lambda: oracle.events >= before + count, 30, "further commits")
 
 
+async def rolling_restarts(arena: Arena, load: Load, rounds: int) -> Figures:
+    """SIGTERM under load: each relay finishes its page, gives its shards back and leaves; the next takes them at once."""
+    slowest = 0.0
+    async with under_load(arena, load) as oracle:
+        for _ in range(rounds):
+            async with arena.relay() as relay:
+                await until(partial(_owned_by, arena, relay.pid), 30, "the relay's shards")
+                await _further_commits(oracle, 20)
+                began = time.monotonic()
+                assert await relay.terminate() == 0
+                slowest = max(slowest, time.monotonic() - began)
+    async with arena.relay():
+        await arena.drained()
+    verdict = await arena.verdict(oracle)
+    return {**verdict.as_dict(), "restarts": rounds, "slowest_exit_seconds": round(slowest, 2)}
+
+
 async def frozen_relays(arena: Arena, load: Load, rounds: int) -> Figures:
     """Of two relays one is frozen past its lease with a page under way, and wakes after the other took over."""
     await _audit_deletes(arena)
@@ -178,7 +195,7 @@ async def broker_away(arena: Arena, cluster: KafkaCluster, load: Load, seconds: 
             await asyncio.to_thread(cluster.kill)
             before = oracle.events
             await asyncio.sleep(seconds)
-            accepted, waiting = oracle.events - before, await _unsent(arena)
+            accepted, waiting, oldest = oracle.events - before, await _unsent(arena), await _oldest(arena)
             await asyncio.to_thread(cluster.start)
             back = await _seconds_until_published(arena)
         drained = await arena.drained(120)
@@ -189,6 +206,7 @@ async def broker_away(arena: Arena, cluster: KafkaCluster, load: Load, seconds: 
         "seconds_away": seconds,
         "accepted_meanwhile": accepted,
         "unsent_at_return": waiting,
+        "oldest_unsent_seconds_at_return": round(oldest, 1),
         "back_after_seconds": round(back, 2),
         "seconds_to_drain": round(drained, 2),
         "exit_code": exit_code,
@@ -217,6 +235,12 @@ async def _connected(url: str) -> Any:
 
 async def _unsent(arena: Arena) -> int:
     return int(await _value(arena.scan_url, "select count(*) from outbox_events"))
+
+
+async def _oldest(arena: Arena) -> float:
+    """The age that the alarm is set on."""
+    query = "select extract(epoch from cs_now() - min(created_at))::float8 from outbox_events"
+    return float(await _value(arena.scan_url, query) or 0.0)
 
 
 async def _value(url: str, query: str, *arguments: object) -> Any:

@@ -139,11 +139,12 @@ async def test_rows_of_an_unknown_topic_wait_alone_and_leave_when_it_appears(
         await insert(writer, [waiting, *others])
         await until(lambda: _only(writer, waiting.topic), deadline=30, what="the other topic's rows to leave")
         assert len(await records(settings)) == len(others)
-        # The floor stays below the row that waits.
-        assert await writer.fetchval("select count(*) from outbox_events") == 1
+        await until(lambda: metrics.UNSENT_ROWS._value.get() == 1, what="the alarm's metric")
+        assert metrics.OLDEST_UNSENT._value.get() > 0
 
         await fresh_kafka.create_topics([waiting.topic], PARTITIONS)
         await emptied(writer)
+        await until(lambda: metrics.UNSENT_ROWS._value.get() == 0, what="the alarm's end")
 
     assert [record.key for record in await records(settings, waiting.topic)] == [waiting.key]
 

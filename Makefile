@@ -44,7 +44,7 @@ bench: install ## the measured comparisons, written to benchmarks/
 	$(BIN)/python -m benchmarks $(ARGS)
 
 torture: install ## the full counts of the crash tests, resumable step by step
-	$(BIN)/python -m pytest -m torture tests/torture $(ARGS)
+	$(BIN)/python -m pytest -m torture -p no:randomly tests/torture $(ARGS)
 
 docs: install ## write the generated pages: settings, requirements, schemas
 	$(BIN)/python -m checks --write

@@ -74,5 +74,5 @@ def new_life(chance: random.Random, *, only_http: bool = False) -> Life:
     """
     path = chance.choice(PATHS)
     over_http = len(path) if only_http else chance.choice((0, chance.randint(1, len(path) - 1)))
-    doors: tuple[Door, ...] = ("http",) * over_http + ("kafka",) * (len(path) - over_http)
+    doors: tuple[Door, ...] = tuple("http" if step < over_http else "kafka" for step in range(len(path)))
     return Life(uuid4(), chance.choice(TENANTS), path, doors)

@@ -212,6 +212,7 @@ async def restarts(world: World, victims: Sequence[str], rounds: int) -> Figures
 async def freezes(world: World, sleepers: Sequence[str], rounds: int, seconds: float = 8.0) -> Figures:
     """SIGSTOP of one of two of a kind, past its lease and its session, then SIGCONT: it must not act on what it believes."""
     figures: Figures = {"freezes": 0}
+    back: list[float] = []
     async with under_load(world, figures) as load:
         for number in range(rounds):
             await further(load, 10)
@@ -219,12 +220,14 @@ async def freezes(world: World, sleepers: Sequence[str], rounds: int, seconds: f
             for member in frozen:
                 member.send(signal.SIGSTOP)
             began = time.monotonic()
-            await seconds_until_live(world, load, began)
+            back.append(await seconds_until_live(world, load, began))
             await asyncio.sleep(max(0.0, seconds + number % 3 - (time.monotonic() - began)))
             for member in frozen:
                 member.send(signal.SIGCONT)
             figures["freezes"] += len(frozen)
             await world.fleet.ready(sleepers)
+    figures["live_again_beside_the_frozen_seconds"] = summary(back)
+    promise(figures, PROCESS_SECONDS, figures["live_again_beside_the_frozen_seconds"])
     figures["lost_fences"] = sum(
         [await member.metric("consumer_lost_fences_total") or 0 for member in world.fleet.members.values()]
     )

@@ -12,7 +12,7 @@ from starlette.routing import Match
 from api.door import DoorRoute
 from api.problems import Problem, respond, validation_errors
 from runtime.logging import get_logger
-from schemas.errors import NotFound, TransientError
+from schemas.errors import ConcurrencyConflict, NotFound, TransientError
 
 log = get_logger(__name__)
 
@@ -50,6 +50,11 @@ async def on_not_found(request: Request, error: Exception) -> Response:
     return _answer(request, Problem(request.scope["route"].spec.missing or "NotFound", str(error)))
 
 
+async def on_conflict(request: Request, error: Exception) -> Response:
+    """Somebody wrote between a command's load and its save."""
+    return _answer(request, Problem("ConflictState", "The object changed while this was decided; read it again and repeat."))
+
+
 async def on_transient(request: Request, error: Exception) -> Response:
     log.warning("answered 503", error=error, trace_id=request.scope["trace"].trace_id)
     text = "Something that this needs is away for the moment; repeat the request, with the same Idempotency-Key if it has one."
@@ -72,5 +77,6 @@ HANDLERS = {
     RequestValidationError: on_validation_error,
     HTTPException: on_http_exception,
     NotFound: on_not_found,
+    ConcurrencyConflict: on_conflict,
     TransientError: on_transient,
 }

@@ -3,12 +3,17 @@
 import asyncio
 
 import pytest
+from starlette.responses import Response
 
+from api.app import create_app
+from api.door import DoorRoute, Route
 from api.routes import ROUTES
+from schemas.errors import ConcurrencyConflict, TransientError
 from tests.infrastructure.databases import ClonedDatabase
 from tests.integration.api.conftest import Served, fill, settings_for
 from tests.integration.api.contract import door_in_a_thread, try_everything
 from tests.integration.api.objects import make_objects
+from tests.integration.api.serving import asgi_client
 
 
 @pytest.mark.requirement("WI-3", "WI-5")
@@ -32,6 +37,38 @@ async def test_the_document_describes_every_route_and_nothing_else(served: Serve
             assert operation.get("description"), (method, path)
             problems = [int(status) for status in operation["responses"] if int(status) >= 400]
             assert ("security" in operation, 401 in problems) == (True, bool(operation["security"])), (method, path)
+
+
+async def test_nothing_is_served_beside_the_table(served: Served) -> None:
+    """Whoever registers a route past the table goes past its roles too."""
+    assert [type(route).__mro__[1] for route in served.app.routes] == [DoorRoute] * len(ROUTES)
+
+
+def failing(error: Exception) -> Route:
+    """A route whose command fails like this."""
+
+    async def fail() -> Response:
+        raise error
+
+    return Route("GET", "/fails", fail, frozenset({"agent"}), None)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (ConcurrencyConflict(1, "canary-5512"), 409, "ConflictState"),
+        (TransientError("canary-5512"), 503, "TemporarilyUnavailable"),
+        (ZeroDivisionError("canary-5512"), 500, "InternalError"),
+    ],
+)
+async def test_what_a_command_raises_is_a_problem_without_detail(
+    served: Served, error: Exception, status: int, code: str
+) -> None:
+    app = create_app(served.settings, served.pool, served.world.verifier(), routes=[failing(error)])
+    async with asgi_client(app) as client:
+        answer = await client.get("/fails", headers=served.headers())
+    assert (answer.status_code, answer.json()["error"], "canary" in answer.text) == (status, code, False)
+    assert answer.headers["x-content-type-options"] == "nosniff"
 
 
 async def test_unknown_addresses_and_methods_are_problems(served: Served) -> None:

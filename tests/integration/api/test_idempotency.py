@@ -116,3 +116,19 @@ async def _waiting(conn: asyncpg.Connection, sessions: int) -> bool:
 async def test_an_unknown_tenant_is_refused_before_anything_is_written(served: Served) -> None:
     answer = await create(served, "k", tenant="nowhere")
     assert (answer.status_code, answer.json()["error"]) == (403, "UnknownTenant")
+
+
+async def test_a_first_request_that_does_not_end_gives_the_second_a_409(served: Served) -> None:
+    """The role's time limit ends the wait, here a short one."""
+    first = await asyncpg.connect(served.database.url("superuser"))
+    await first.execute(f"alter role cs_api in database {served.database.name} set statement_timeout = '200ms'")
+    async with first.transaction():
+        await first.execute(
+            "insert into idempotency_keys (tenant_id, principal, route, key, fingerprint, expires_at)"
+            " values ('north', 'an', $1, 'k', '', 'infinity')",
+            f"POST {ITEMS}",
+        )
+        answer = await create(served, "k")
+    await first.close()
+    assert (answer.status_code, answer.json()["error"]) == (409, "IdempotencyKeyInUse")
+    assert int(answer.headers["retry-after"]) > 0

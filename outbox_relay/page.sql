@@ -37,3 +37,8 @@ update relay_shards r set floor = raised.floor
 from unnest(:shards::smallint[], :terms::bigint[], :floors::bigint[]) as raised (shard, term, floor)
 where r.shard = raised.shard and r.term = raised.term and r.floor < raised.floor
 returning r.shard, r.floor;
+
+-- name: insist_on_index^
+-- For this connection: reach rows by index only. The outbox is empty most of the time; a plan made then would read and sort
+-- the whole table at every poll, and a prepared statement keeps its plan when the backlog comes.
+select set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false);

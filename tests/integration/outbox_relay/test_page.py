@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 
 from outbox_relay.lease import Lease
-from outbox_relay.page import INLINE_BYTES, PAGE_BYTES, Page, fetch_page
+from outbox_relay.page import INLINE_BYTES, PAGE_BYTES, Page, fetch_page, queries
 from schemas.headers import unpack_headers
 from schemas.registry import MAX_EVENT_BYTES
 from tests.infrastructure.databases import ClonedDatabase
@@ -85,6 +85,29 @@ async def test_rows_at_or_below_the_floor_and_of_held_topics_are_left_out(
     first, _, third = await insert(writer, rows)
 
     assert ids(await fetch_page(scan, [lease(3, floor=first)], per_shard=10, held_topics=["held"])) == [third]
+
+
+@pytest.mark.parametrize(
+    ("block", "types", "arguments"),
+    [
+        ("fetch_page", "smallint[], bigint[], integer, text[], integer", "'{1,2}', '{0,0}', 4096, '{}', 250"),
+        ("delete_rows", "smallint[], bigint[], bigint[]", "'{1,2}', '{0,0}', '{1,2,3}'"),
+    ],
+)
+async def test_a_plan_made_on_the_empty_table_reaches_rows_by_index(
+    database: ClonedDatabase, scan: asyncpg.Connection, block: str, types: str, arguments: str
+) -> None:
+    owner = await asyncpg.connect(database.url())
+    await owner.execute("vacuum analyze outbox_events")
+    await owner.close()
+    await queries.insist_on_index(scan)
+    await scan.execute(f"prepare polled ({types}) as {queries.sql_of(block).rstrip(';')}")
+    await scan.execute("set plan_cache_mode = force_generic_plan")
+
+    plan = "\n".join(row[0] for row in await scan.fetch(f"explain execute polled ({arguments})"))
+
+    assert "Index Scan using outbox_events_pkey" in plan, plan
+    assert "Seq Scan" not in plan, plan
 
 
 @pytest.mark.hole("relay-size-check")

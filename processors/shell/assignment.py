@@ -87,6 +87,12 @@ class Assignment(ConsumerRebalanceListener):
         }
         return [_foreign_offset(self._group, partition) for partition in sorted(foreign & set(taken))]
 
+    def rewind(self) -> None:
+        """Fetch again what was fetched and did not commit: a poll that failed has moved the client past it."""
+        for partition, own in self.owned.items():
+            if partition not in self.halted:
+                self._consumer.seek(self.topic_partition(partition), own.position)
+
     def release(self, partition: Partition) -> None:
         """We are not the owner any more: fetch nothing, drop what is buffered."""
         self.owned.pop(partition, None)

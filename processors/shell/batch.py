@@ -23,6 +23,7 @@ from processors.shell.set_aside import park, settle_orders, wait
 from runtime.failpoints import reach
 from runtime.postgres import array_literal
 from runtime.sql import Connection
+from schemas.errors import TransientError
 from schemas.headers import unpack_headers
 
 
@@ -38,6 +39,7 @@ class Batch:
 
     `redriven` and `unwaited` are positions of items that come from the parked and waiting rows; `discards` those that an
     operator gave up; `baselines` the numbers below which an aggregate's missing events will never come, with the reason.
+    `alone`: release no waiting message, because something in this batch of one fails.
     """
 
     items: Sequence[Decoded]
@@ -46,6 +48,7 @@ class Batch:
     unwaited: frozenset[Position] = frozenset()
     discards: frozenset[Position] = frozenset()
     baselines: Mapping[Aggregate, tuple[int, str]] = field(default_factory=dict)
+    alone: bool = False
 
     def tenants(self) -> list[str]:
         """Every tenant of the batch, and the empty one, to which a waiting message falls that can be read no more."""
@@ -110,8 +113,8 @@ class BatchApplier:
         decide = self.processor.decide
         plan = Plan(known, self.processor.key, lambda state, message: decide(state, message, now), poison, batch.discards)
         outcome = plan.run(batch.items)
-        for aggregate, (baseline, _) in batch.baselines.items():
-            outcome.sequences.setdefault(aggregate, baseline)
+        for aggregate in batch.baselines:
+            outcome.sequences.setdefault(aggregate, known.last[aggregate])
         return outcome
 
     async def _look_up(self, conn: Connection, batch: Batch) -> Known:
@@ -119,12 +122,16 @@ class BatchApplier:
         if keys := set(keys_of(batch.items)):
             topics, order_keys = [topic for topic, _ in keys], [key for _, key in keys]
             rows = await queries.find_marked_keys(conn, group_name=self.group, topics=topics, keys=order_keys)
-            known.marked = {(row["topic"], row["key"]) for row in rows}
-            known.marked -= {item.record.order_key for item in batch.items if item.record.position in batch.redriven}
+            # A queue moves only from its head: what follows a parked message is never let through without it.
+            moved = batch.redriven & {item.record.position for item in batch.items}
+            known.marked = {
+                (row["topic"], row["key"]) for row in rows if (row["topic"], row["partition"], row["head"]) not in moved
+            }
         if aggregates := aggregates_of(batch.items):
             known.last = await self.processor.sequences.last_applied(conn, self.group, aggregates)
-            known.last.update({aggregate: baseline for aggregate, (baseline, _) in batch.baselines.items()})
-            known.waiting = await self._waiting(conn, aggregates, batch.unwaited)
+            for aggregate, (baseline, _) in batch.baselines.items():
+                known.last[aggregate] = max(baseline, known.last.get(aggregate, 0))
+            known.waiting = {} if batch.alone else await self._waiting(conn, aggregates, batch.unwaited)
         if identities := unnumbered(batch.items):
             known.seen = await self._seen(conn, identities)
         return known
@@ -152,7 +159,9 @@ class BatchApplier:
         if outcome.sequences:
             await self.processor.sequences.record(conn, self.group, outcome.sequences)
         if outcome.identities:
-            await queries.insert_identities(conn, group_name=self.group, **_identity_columns(outcome.identities))
+            written = await queries.insert_identities(conn, group_name=self.group, **_identity_columns(outcome.identities))
+            if written != len(outcome.identities):
+                raise TransientError("another member took a message of this batch from another partition: the batch repeats")
         for aggregate, (baseline, reason) in batch.baselines.items():
             await queries.insert_baseline(conn, group_name=self.group, baseline=baseline, reason=reason, **aggregate._asdict())
         await wait(conn, self.group, outcome, batch.unwaited, batch.items)

@@ -9,13 +9,19 @@ looks whether its group was stopped. Never sleeps in a batch, never trusts Kafka
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, OffsetAndMetadata
-from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from aiokafka.errors import (
+    CommitFailedError,
+    IllegalStateError,
+    KafkaError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+)
 from aiokafka.structs import ConsumerRecord
 
 from domain.incidents import Incident, open_incidents
@@ -38,9 +44,11 @@ from runtime.postgres import is_transient, open_pool
 from runtime.settings import Settings
 
 log = get_logger(__name__)
+Answer = TypeVar("Answer")
 POLL_MS = 200
 ROUND_SECONDS = 1.0
 MIRROR_SECONDS = 0.5
+TELL_SECONDS = 5.0
 
 
 class GroupMember:
@@ -52,6 +60,7 @@ class GroupMember:
         self._rate = ParkRate(settings.parking.stop_count, settings.parking.stop_share)
         self._mirrored: dict[Partition, int] = {}
         self._joined = False
+        self._next_round = self._next_mirror = self._next_measure = 0.0
         self._lag = LagGauge(self.group, self.end_offsets)
         self._consumer: AIOKafkaConsumer
         self._assignment: Assignment
@@ -60,37 +69,44 @@ class GroupMember:
     async def run(self) -> None:
         """Until `stop`: then the running batch is finished, offsets are mirrored, and the member leaves."""
         async with AsyncExitStack() as stack:
-            await self._connect(stack)
-            clock = asyncio.get_running_loop().time
-            next_round = next_mirror = next_measure = clock()
-            while not self.stop.is_set():
-                try:
-                    await self._assignment.take_noted(self._pool, self._admin)
-                    if self._rounds.stopped:
-                        self.hold()
-                    if clock() >= next_round:
-                        await self._rounds.go(dict(self._assignment.owned))
-                        next_round = clock() + ROUND_SECONDS
-                    await self._poll()
-                    if clock() >= next_mirror:
-                        await self._mirror()
-                        next_mirror = clock() + MIRROR_SECONDS
-                    if clock() >= next_measure:
-                        next_measure = clock() + MEASURE_SECONDS
-                        await self._lag.measure(self._pool, dict(self._assignment.owned))
-                except Stopping:
-                    break
-                except LostFence as lost:
-                    await self._on_lost_fence(lost.partitions)
-                except Exception as error:
-                    if not (is_transient(error) or isinstance(error, KafkaError)):
-                        raise
-                    log.warning("waiting for PostgreSQL or Kafka", group=self.group, error=error)
-                    await self._pause()
-            await self._mirror()
+            try:
+                await self._connect(stack)
+                while not self.stop.is_set():
+                    await self._turn()
+            except Stopping:
+                log.info("leaving", group=self.group)
+            if self._joined:
+                await self._mirror()
+
+    async def _turn(self) -> None:
+        """One round through the duties; trouble that passes is waited for. Raises Stopping, and what a restart must cure."""
+        clock = asyncio.get_running_loop().time
+        try:
+            await self._assignment.take_noted(self._pool, self._admin)
+            if self._rounds.stopped:
+                self.hold()
+            if clock() >= self._next_round:
+                await self._rounds.go(dict(self._assignment.owned))
+                self._next_round = clock() + ROUND_SECONDS
+            await self._poll()
+            if clock() >= self._next_mirror:
+                await self._mirror()
+                self._next_mirror = clock() + MIRROR_SECONDS
+            if clock() >= self._next_measure:
+                self._next_measure = clock() + MEASURE_SECONDS
+                await self._lag.measure(self._pool, dict(self._assignment.owned))
+        except LostFence as lost:
+            self._assignment.rewind()
+            await self._on_lost_fence(lost.partitions)
+        except Exception as error:
+            if not (is_transient(error) or isinstance(error, KafkaError)):
+                raise
+            log.warning("waiting for PostgreSQL or Kafka", group=self.group, error=error)
+            self._assignment.rewind()
+            await self._pause()
 
     async def _connect(self, stack: AsyncExitStack) -> None:
-        self._pool = await open_pool(self.settings, "worker", size=2)
+        self._pool = await self._unless_stopping(open_pool(self.settings, "worker", size=2))
         stack.push_async_callback(self._pool.close)
         dead_letters = DeadLetterTopic(self.settings, self.group)
         stack.push_async_callback(dead_letters.close)
@@ -116,13 +132,21 @@ class GroupMember:
     async def _start(self, client: Any) -> None:
         while True:
             try:
-                await client.start()
+                await self._unless_stopping(client.start())
                 return
             except (KafkaError, OSError) as error:
                 log.warning("waiting for Kafka", group=self.group, error=error)
                 await self._pause()
-                if self.stop.is_set():
-                    raise
+
+    async def _unless_stopping(self, answer: Coroutine[Any, Any, Answer]) -> Answer:
+        """What is awaited; the clients' own waits for an absent server have no end. Raises Stopping."""
+        asking, stopping = asyncio.ensure_future(answer), asyncio.ensure_future(self.stop.wait())
+        await asyncio.wait({asking, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if asking.done():
+            return asking.result()
+        asking.cancel()
+        raise Stopping
 
     async def _pause(self) -> None:
         try:
@@ -132,14 +156,15 @@ class GroupMember:
 
     async def _poll(self) -> None:
         try:
-            fetched = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=self.settings.consumer.batch_max_records)
+            most = self.settings.consumer.batch_max_records
+            fetched = await self._unless_stopping(self._consumer.getmany(timeout_ms=POLL_MS, max_records=most))
         except NoOffsetForPartitionError:
             return  # the fetcher looked before the partition was taken; taking it sets the position
         except OffsetOutOfRangeError as error:
             await self._on_out_of_range(error)
             return
-        records = [self._record(record) for batch in fetched.values() for record in batch]
         owned = self._assignment.owned
+        records = (self._record(record) for batch in fetched.values() for record in batch)
         items = [self._applier.decode(record) for record in records if _expected(record, owned)]
         if items:
             await reach("shell.after-fetch")
@@ -176,11 +201,15 @@ class GroupMember:
         if not moved:
             return
         try:
-            await self._consumer.commit(_mirror_offsets(self._assignment, moved))
-        except (KafkaError, OSError) as error:
+            await self._tell(moved)
+        except (KafkaError, OSError, TimeoutError) as error:
             log.info("offsets not mirrored", group=self.group, error=error)
             return
         self._mirrored.update({partition: own.position for partition, own in moved.items()})
+
+    async def _tell(self, owned: dict[Partition, Owned]) -> None:
+        # The client looks for the group's coordinator for ever; nobody waits so long for a mirror.
+        await asyncio.wait_for(self._consumer.commit(_mirror_offsets(self._assignment, owned)), TELL_SECONDS)
 
     async def _on_lost_fence(self, partitions: Iterable[Partition]) -> None:
         """The broker knows who owns a partition: it takes our mirror commit, or we let go."""
@@ -189,13 +218,17 @@ class GroupMember:
             own = self._assignment.owned.get(partition)
             if own is None:
                 continue
+            place = {"group": self.group, "topic": partition.topic, "partition": partition.number}
             try:
-                await self._consumer.commit(_mirror_offsets(self._assignment, {partition: own}))
-            except (KafkaError, OSError):
-                log.warning("partition let go", group=self.group, topic=partition.topic, partition=partition.number)
+                await self._tell({partition: own})
+            except (CommitFailedError, IllegalStateError):
+                log.warning("partition let go", **place)
                 self._assignment.release(partition)
+            except (KafkaError, OSError, TimeoutError) as error:
+                # No answer is no refusal: letting go would leave the partition to nobody. The next fence fails again.
+                log.warning("owner of the partition unknown", error=error, **place)
             else:
-                log.warning("partition taken again", group=self.group, topic=partition.topic, partition=partition.number)
+                log.warning("partition taken again", **place)
                 self._assignment.retake(partition)
 
     async def _on_out_of_range(self, error: OffsetOutOfRangeError) -> None:

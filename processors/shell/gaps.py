@@ -9,7 +9,7 @@ offset 0, or over a range that an operator skipped, and only after
 Everything else waits, with an incident after 60 s, until the number comes or an operator says that it never will.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from domain.incidents import Incident, open_incidents
@@ -22,12 +22,14 @@ from runtime.sql import Connection
 PATIENCE_SECONDS = 60.0
 MOST_GAPS = 1000
 
-EndOffset = Callable[[Partition], Awaitable[int]]
+EndOffsets = Callable[[Sequence[Partition]], Awaitable[Mapping[Partition, int]]]
+# Nothing is missing: the number before `lowest` is applied (its batch left the waiting ones for the next round).
+RELEASED = "released"
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """An aggregate that waits. `lowest` is the smallest waiting number."""
+    """An aggregate that waits. `lowest` is the smallest waiting number, `last` the last applied one (None: none ever)."""
 
     partition: Partition
     aggregate: Aggregate
@@ -36,27 +38,25 @@ class Gap:
     seconds: float
     skip: bool
     skipped_range: bool
-    first_sight: bool
+    last: int | None
 
 
 class GapWatch:
     """Finds the gaps of our partitions that may be closed. Remembers, per gap, the end offset of (b)."""
 
-    def __init__(self, group: str, own_source: str, sequences: SequenceStore, end_offset: EndOffset) -> None:
+    def __init__(self, group: str, own_source: str, sequences: SequenceStore, end_offsets: EndOffsets) -> None:
         self._group, self._own_source = group, own_source
-        self._sequences, self._end_offset = sequences, end_offset
+        self._sequences, self._end_offsets = sequences, end_offsets
         self._read_to: dict[Aggregate, int] = {}
 
     async def closable(self, conn: Connection, owned: dict[Partition, Owned]) -> list[tuple[Gap, str]]:
         """Gaps to close now, each with its reason; opens incidents for the impatient rest."""
         gaps = await self._list(conn, list(owned))
-        self._read_to = {
-            aggregate: end for aggregate, end in self._read_to.items() if aggregate in {gap.aggregate for gap in gaps}
-        }
+        held = await self._held_by_outbox(conn, gaps)
+        await self._ask_ends([gap for gap in gaps if gap.aggregate not in held])
         ready, impatient = [], []
         for gap in gaps:
-            reason = await self._reason(conn, gap, owned)
-            if reason:
+            if reason := self._reason(gap, owned[gap.partition], held):
                 ready.append((gap, reason))
             elif gap.seconds >= PATIENCE_SECONDS:
                 impatient.append(gap)
@@ -82,32 +82,48 @@ class GapWatch:
                 row["seconds"],
                 row["skip"],
                 row["skipped"],
-                aggregate not in known,
+                known.get(aggregate),
             )
             for row, aggregate in zip(rows, aggregates, strict=True)
         ]
 
-    async def _reason(self, conn: Connection, gap: Gap, owned: dict[Partition, Owned]) -> str | None:
+    def _reason(self, gap: Gap, own: Owned, held: set[Aggregate]) -> str | None:
+        if gap.last is not None and gap.lowest <= gap.last + 1:
+            return RELEASED
         if gap.skip:
             return "operator"
-        began_late = gap.first_sight and owned[gap.partition].began_at > 0
-        if not (began_late or gap.skipped_range):
-            return None
-        if await self._may_still_come(conn, gap, owned[gap.partition].position):
+        began_late = gap.last is None and own.began_at > 0
+        if not (began_late or gap.skipped_range) or self._may_still_come(gap, own.position, held):
             return None
         return "first-sight" if began_late else "skipped-range"
 
-    async def _may_still_come(self, conn: Connection, gap: Gap, position: int) -> bool:
+    def _may_still_come(self, gap: Gap, position: int, held: set[Aggregate]) -> bool:
         if gap.aggregate.source != self._own_source:
             return gap.seconds < PATIENCE_SECONDS
-        tenant_id, _, rest = gap.aggregate.aggregate.partition("|")
-        aggregate, _, aggregate_id = rest.partition("|")
-        if await queries.outbox_holds(conn, tenant_id=tenant_id, aggregate=aggregate, aggregate_id=aggregate_id):
-            self._read_to.pop(gap.aggregate, None)
-            return True
-        if gap.aggregate not in self._read_to:
-            self._read_to[gap.aggregate] = await self._end_offset(gap.partition)
-        return position < self._read_to[gap.aggregate]
+        return gap.aggregate in held or position < self._read_to[gap.aggregate]
+
+    async def _held_by_outbox(self, conn: Connection, gaps: Sequence[Gap]) -> set[Aggregate]:
+        """(a): our own aggregates of which an event still waits to be sent."""
+        ours = [gap.aggregate for gap in gaps if gap.aggregate.source == self._own_source]
+        if not ours:
+            return set()
+        names = [_parts(aggregate) for aggregate in ours]
+        rows = await queries.find_in_outbox(
+            conn,
+            tenant_ids=[tenant_id for tenant_id, _, _ in names],
+            aggregates=[aggregate for _, aggregate, _ in names],
+            aggregate_ids=[aggregate_id for _, _, aggregate_id in names],
+        )
+        found = {(row["tenant_id"], row["aggregate"], row["aggregate_id"]) for row in rows}
+        return {aggregate for aggregate, name in zip(ours, names, strict=True) if name in found}
+
+    async def _ask_ends(self, gaps: Sequence[Gap]) -> None:
+        """(b): the end of the partition, asked for once after (a) held."""
+        free = {gap.aggregate for gap in gaps}
+        self._read_to = {aggregate: end for aggregate, end in self._read_to.items() if aggregate in free}
+        if new := [gap for gap in gaps if gap.aggregate not in self._read_to and gap.aggregate.source == self._own_source]:
+            ends = await self._end_offsets(sorted({gap.partition for gap in new}))
+            self._read_to.update({gap.aggregate: ends[gap.partition] for gap in new})
 
     def _incident(self, gap: Gap) -> Incident:
         place = f"--group {self._group} --topic {gap.aggregate.topic} --aggregate '{gap.aggregate.aggregate}'"
@@ -133,3 +149,10 @@ class GapWatch:
             summary=f"group {self._group} was moved forward on {place}: aggregates were taken up behind the skipped events",
             cure="nothing to do if the move was meant; otherwise move the group back",
         )
+
+
+def _parts(aggregate: Aggregate) -> tuple[str, str, str]:
+    """Tenant, type and id, as our outbox names them."""
+    tenant_id, _, rest = aggregate.aggregate.partition("|")
+    name, _, aggregate_id = rest.partition("|")
+    return tenant_id, name, aggregate_id

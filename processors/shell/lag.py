@@ -4,16 +4,19 @@ Measured every few seconds against the ends that Kafka names, so that a member w
 lag too. Wall clock times are only shown here, never decided upon.
 """
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import asyncpg
+from aiokafka.errors import KafkaError
 
 from processors.shell import metrics
 from processors.shell.messages import Decoded
 from processors.shell.offsets import Owned, Partition, queries
 
 MEASURE_SECONDS = 5.0
+_PATIENCE_SECONDS = 1.0
 
 Ends = Callable[[Sequence[Partition]], Awaitable[Mapping[Partition, int]]]
 
@@ -32,9 +35,14 @@ class LagGauge:
         metrics.lag_seconds.labels(self._group).set(self._age())
 
     async def measure(self, pool: asyncpg.Pool, owned: Mapping[Partition, Owned]) -> None:
-        """Ask Kafka for the ends and PostgreSQL for what is set aside; set the gauges. Raises what these raise."""
+        """Ask Kafka for the ends and PostgreSQL for what is set aside; set the gauges. Raises what PostgreSQL raises."""
         positions = {partition: own.position for partition, own in owned.items()}
-        ends = await self._ends(list(positions)) if positions else {}
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                ends = await self._ends(list(positions)) if positions else {}
+        except (KafkaError, TimeoutError):
+            # A broker that is away must not hold up the loop for a number; the gauges keep their last reading.
+            return
         for partition in self._shown - set(positions):
             metrics.lag_records.remove(self._group, partition.topic, str(partition.number))
         self._shown = set(positions)

@@ -11,11 +11,10 @@ import asyncpg
 from domain.incidents import Incident, open_incidents
 from processors.shell.batch import Batch, BatchApplier, stored_record
 from processors.shell.committing import Committer
-from processors.shell.gaps import Gap, GapWatch
+from processors.shell.gaps import RELEASED, Gap, GapWatch
 from processors.shell.offsets import LostFence, Owned, Partition, queries
 from processors.shell.sequences import columns_of
 from runtime.logging import get_logger
-from runtime.sql import Connection
 
 if TYPE_CHECKING:
     from processors.shell.consumer import GroupMember
@@ -30,7 +29,7 @@ class Rounds:
     def __init__(self, member: "GroupMember", pool: asyncpg.Pool, applier: BatchApplier, committer: Committer) -> None:
         self._member, self._pool, self._applier, self._committer = member, pool, applier, committer
         self._group = member.group
-        self._gaps = GapWatch(self._group, member.settings.ce_source, member.processor.sequences, member.end_offset)
+        self._gaps = GapWatch(self._group, member.settings.ce_source, member.processor.sequences, member.end_offsets)
         self._stop_reason: str | None = None
         self.stopped = False
 
@@ -86,23 +85,17 @@ class Rounds:
     async def _close_gaps(self, owned: dict[Partition, Owned]) -> None:
         async with self._pool.acquire() as conn, conn.transaction():
             ready = await self._gaps.closable(conn, owned)
-            rows = [await self._waiting_rows(conn, gap) for gap, _ in ready]
-        for (gap, reason), waiting in zip(ready, rows, strict=True):
-            items = [self._applier.decode(stored_record(row)) for row in waiting]
-            positions = frozenset(item.record.position for item in items)
-            log.warning("gap closed", group=self._group, topic=gap.partition.topic, reason=reason)
-            await self._committer.commit(
-                Batch(
-                    items,
-                    _standing(items, owned),
-                    unwaited=positions,
-                    baselines={gap.aggregate: (gap.lowest - 1, reason)},
-                )
-            )
+        for start in range(0, len(ready), PAGE):
+            await self._close(ready[start : start + PAGE], owned)
 
-    async def _waiting_rows(self, conn: Connection, gap: Gap) -> list[Any]:
-        rows = await queries.find_waiting(conn, group_name=self._group, **columns_of([gap.aggregate]))
-        return sorted(rows, key=lambda row: row["sequence"])
+    async def _close(self, ready: Sequence[tuple[Gap, str]], owned: dict[Partition, Owned]) -> None:
+        async with self._pool.acquire() as conn:
+            rows = await queries.find_waiting(conn, group_name=self._group, **columns_of([gap.aggregate for gap, _ in ready]))
+        items = [self._applier.decode(stored_record(row)) for row in sorted(rows, key=lambda row: row["sequence"])]
+        baselines = {gap.aggregate: (gap.lowest - 1, reason) for gap, reason in ready if reason != RELEASED}
+        log.warning("gaps closed", group=self._group, count=len(ready), reasons=sorted({reason for _, reason in ready}))
+        positions = frozenset(item.record.position for item in items)
+        await self._committer.commit(Batch(items, _standing(items, owned), unwaited=positions, baselines=baselines))
 
     def _stopped_incident(self, reason: str) -> Incident:
         return Incident(

@@ -27,9 +27,13 @@ where o.group_name = :group_name and o.topic = t.topic and o.partition = t.parti
 returning o.topic, o.partition;
 
 -- name: find_marked_keys
-select topic, key from parked_keys
-where group_name = :group_name
-  and (topic, key) in (select * from unnest(:topics::text[], :keys::bytea[]));
+-- Which of these keys are marked, and the offset at which each one's queue begins.
+select k.topic, k.partition, k.key,
+       (select min(p."offset") from parked_messages p
+        where p.group_name = k.group_name and p.topic = k.topic and p.key = k.key) as head
+from parked_keys k
+where k.group_name = :group_name
+  and (k.topic, k.key) in (select * from unnest(:topics::text[], :keys::bytea[]));
 
 -- name: find_seen_identities
 select tenant_id, source, event_id from inbox
@@ -101,16 +105,24 @@ where t.key is not null
 on conflict do nothing;
 
 -- name: find_ordered_messages
--- What operators ordered in our partitions: whole keys in offset order, and single messages without a key.
-select p.topic, p.partition, p."offset", p.tenant_id, p.key, p.value, p.headers, p.timestamp, p.ordered
-from parked_messages p
+-- What operators ordered in our partitions: whole keys in offset order, and single messages without a key. Begins with the
+-- few ordered rows, so that a second without orders costs nothing, however much is parked.
+with ordered as materialized (
+    select topic, partition, "offset", key from parked_messages
+    where group_name = :group_name and ordered is not null
+      and (topic, partition) in (select * from unnest(:topics::text[], :partitions::int[]))
+), places as (
+    select topic, partition, "offset" from ordered where key is null
+    union
+    select p.topic, p.partition, p."offset"
+    from (select distinct topic, partition, key from ordered) o
+    join parked_messages p on p.topic = o.topic and p.key = o.key and p.partition = o.partition
+    where p.group_name = :group_name
+)
+select topic, partition, "offset", p.tenant_id, p.key, p.value, p.headers, p.timestamp, p.ordered
+from places join parked_messages p using (topic, partition, "offset")
 where p.group_name = :group_name
-  and (p.topic, p.partition) in (select * from unnest(:topics::text[], :partitions::int[]))
-  and (p.ordered is not null
-       or exists (select from parked_messages h
-                  where h.group_name = p.group_name and h.topic = p.topic and h.key = p.key and h.ordered is not null
-                    and h.partition = p.partition))
-order by p.topic, p.partition, p."offset"
+order by topic, partition, "offset"
 limit :most;
 
 -- name: delete_parked!
@@ -159,10 +171,11 @@ limit :most;
 select coalesce(array_agg(distinct tenant_id), '{}') from waiting_messages
 where group_name = :group_name and (topic, partition) in (select * from unnest(:topics::text[], :partitions::int[]));
 
--- name: outbox_holds$
--- Whether an event of the aggregate still waits in the outbox.
-select exists (select from outbox_events
-               where tenant_id = :tenant_id and aggregate = :aggregate and aggregate_id = :aggregate_id);
+-- name: find_in_outbox
+-- Of which of these aggregates an event still waits in the outbox.
+select distinct o.tenant_id, o.aggregate, o.aggregate_id
+from unnest(:tenant_ids::text[], :aggregates::text[], :aggregate_ids::text[]) as t (tenant_id, aggregate, aggregate_id)
+join outbox_events o using (tenant_id, aggregate, aggregate_id);
 
 -- name: insert_baseline!
 insert into sequence_baselines (tenant_id, group_name, source, topic, aggregate, baseline, reason)

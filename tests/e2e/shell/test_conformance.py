@@ -18,7 +18,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from schemas.envelope import CloudEvent, to_headers
 from schemas.registry import GROUPS, dlt_topic
 from tests.e2e.shell.conformance import SUBJECTS, Applied, Subject, item_id
-from tests.e2e.shell.deliveries import mixed, redelivered
+from tests.e2e.shell.deliveries import Raw, mixed, redelivered
 from tests.e2e.shell.harness import create_group_topics, environ_for, execute, member, produce, rows, settings_for
 from tests.e2e.shell.processes import processes
 from tests.infrastructure.databases import ClonedDatabase
@@ -176,7 +176,7 @@ async def test_poison_is_parked_with_its_key_and_other_keys_flow(bench: Bench) -
         later[kind] = history[1:]
     good = bench.subject.history("good", 5)
     keyless = (None, b"{" + CANARY.encode(), to_headers(replace(bench.subject.history("alone", 1)[0], partitionkey=None)))
-    over_long = (random.Random(1).randbytes(3000), b"{", [])
+    over_long: Raw = (random.Random(1).randbytes(3000), b"{", [])
     await bench.produce([*chain(*first.values()), keyless, over_long, *good[:3], *chain(*later.values()), *good[3:]])
 
     one = {item_id(f"p{position}"): (1, 1) for position in range(len(POISONS))}

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from processors.shell.messages import Decoded, Message, Poison, Position, Record
+from processors.shell.messages import Aggregate, Decoded, Identity, Message, Poison, Position, Record
 from processors.shell.plan import Known, Outcome, Plan, aggregates_of
 from processors.shell.processor import Decided
 from schemas.envelope import CloudEvent
@@ -37,9 +37,9 @@ class Tables:
     broken: set[str] = field(default_factory=set)
     undecodable: bool = False
     logs: dict[str, State] = field(default_factory=lambda: defaultdict(tuple))
-    last: dict[object, int] = field(default_factory=dict)
-    inbox: set[object] = field(default_factory=set)
-    waiting: dict[tuple[object, int], Sent] = field(default_factory=dict)
+    last: dict[Aggregate, int] = field(default_factory=dict)
+    inbox: set[Identity] = field(default_factory=set)
+    waiting: dict[tuple[Aggregate, int], Sent] = field(default_factory=dict)
     parked: dict[int, Sent] = field(default_factory=dict)
     marked: set[str] = field(default_factory=set)
     dropped: int = 0
@@ -88,13 +88,13 @@ class Tables:
         aggregates = set(aggregates_of(items))
         return Known(
             marked={(TOPIC, key.encode()) for key in self.marked if key not in let_through},
-            last={aggregate: last for aggregate, last in self.last.items() if aggregate in aggregates},  # type: ignore[misc]
+            last={aggregate: last for aggregate, last in self.last.items() if aggregate in aggregates},
             waiting={
-                (aggregate, number): self.decode(sent)  # type: ignore[misc]
+                (aggregate, number): self.decode(sent)
                 for (aggregate, number), sent in self.waiting.items()
                 if aggregate in aggregates
             },
-            seen=set(self.inbox),  # type: ignore[arg-type]
+            seen=set(self.inbox),
             states={f"acme|x|{aggregate}": log for aggregate, log in self.logs.items()},
         )
 
@@ -114,6 +114,7 @@ class Tables:
         self.waiting = {place: sent for place, sent in self.waiting.items() if sent.offset not in released}
         if not self.forget_waiting:
             for item, _ in outcome.wait.values():
+                assert item.event is not None
                 assert item.aggregate is not None
                 self.waiting[item.aggregate, item.event.sequence or 0] = by_offset[item.record.position.offset]
         for poison in outcome.parked:

@@ -60,7 +60,7 @@ def split(history: list[Sent], sizes: list[int]) -> list[list[Sent]]:
 
 def assert_same(tables: Tables, oracle: Oracle) -> None:
     assert {key: list(log) for key, log in tables.logs.items() if log} == {key: log for key, log in oracle.logs.items() if log}
-    assert {aggregate.aggregate: last for aggregate, last in tables.last.items()} == {  # type: ignore[attr-defined]
+    assert {aggregate.aggregate: last for aggregate, last in tables.last.items()} == {
         f"acme|x|{aggregate}": last for aggregate, last in oracle.last.items() if last
     }
     waiting = {sent.offset for row in oracle.waiting.values() for sent in row.values()}

@@ -104,7 +104,7 @@ async def run_parts(parts: Sequence[Part], stop: asyncio.Event) -> None:
         task.cancel()
     if late:
         await asyncio.wait(late, timeout=1.0)
-    _raise_first([task for task in tasks if task not in late])
+    _raise_first([task for task in tasks if task not in late and not task.cancelled()])
     if late:
         raise TransientError(f"{len(late)} part(s) were cut off {GRACE_SECONDS:g} s after the stop: their work comes again")
     log.info("process ends", pid=os.getpid())
@@ -124,6 +124,7 @@ async def _run(part: Part, stop: asyncio.Event) -> None:
 
 
 def _raise_first(tasks: Sequence["asyncio.Task[None]"]) -> None:
+    """The first failure. A client that gives up while it closes cancels its caller: that is no failure."""
     errors = [error for task in tasks if (error := task.exception()) is not None]
     if errors:
         raise errors[0]

@@ -70,7 +70,7 @@ def move(
         found = operating.group_of(group)
         operating.topics_of(found, topic)
         async with watermarks(settings) as kafka:
-            moves = await _plan(settings, pool, kafka, found, topic, partition, target, instant)
+            moves = await plan(settings, pool, kafka, found, topic, partition, target, instant)
         refused = moves if isinstance(moves, Rejected) else refuse_below_inbox(moves, below_inbox)
         if isinstance(refused, Rejected):
             raise operating.refuse(refused)
@@ -154,7 +154,7 @@ def _duration(text: str) -> timedelta:
     return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
 
 
-async def _plan(
+async def plan(
     settings: Settings,
     pool: asyncpg.Pool,
     kafka: Watermarks,
@@ -164,6 +164,7 @@ async def _plan(
     target: Target,
     instant: datetime | None,
 ) -> list[Move] | Rejected:
+    """The moves of one topic from what PostgreSQL and Kafka say now. Raises ConfigurationError for what does not exist."""
     all_bounds = {Place(*place): Bounds(*bounds) for place, bounds in (await kafka.bounds([topic])).items()}
     bounds = {place: found for place, found in all_bounds.items() if partition in (None, place.partition)}
     if not all_bounds:

@@ -69,9 +69,18 @@ class Running:
 
 async def is_ready(port: int) -> bool:
     """Whether the process behind this health port is ready."""
+    return await _says_yes(port, "readyz")
+
+
+async def is_alive(port: int) -> bool:
+    """Whether the process behind this health port is alive."""
+    return await _says_yes(port, "livez")
+
+
+async def _says_yes(port: int, page: str) -> bool:
     async with httpx.AsyncClient() as client:
         with contextlib.suppress(httpx.HTTPError):
-            return (await client.get(f"http://127.0.0.1:{port}/readyz", timeout=3)).status_code == 200
+            return (await client.get(f"http://127.0.0.1:{port}/{page}", timeout=3)).status_code == 200
     return False
 
 

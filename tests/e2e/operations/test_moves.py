@@ -1,13 +1,20 @@
 """Moving groups with `casestream offsets` while their members run."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
+import asyncpg
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
+from domain.operations.decisions import Target, refuse_below_inbox
+from domain.operations.positions import move
 from projections.work_item_board import WorkItemBoard
+from runtime.cli.offsets import plan
+from runtime.watermarks import watermarks
+from schemas.registry import Group
 from tests.e2e.operations.commands import casestream
 from tests.e2e.operations.items import GROUP, TABLE, TOPIC, create_topics, events_of
 from tests.e2e.shell.harness import environ_for, member, produce, rows, settings_for
@@ -128,6 +135,41 @@ async def test_a_stock_tools_reset_moves_nothing_and_raises_an_incident_with_the
     assert incident["cure"].startswith(f"casestream offsets move --group {GROUP} --topic {TOPIC} --partition 0")
     assert (await position(database))[0] == 3
     assert [row["lag"] for row in lag] == [0]
+
+
+@pytest.mark.requirement("SP-6")
+async def test_an_effect_group_is_not_moved_below_what_its_inbox_remembers_unless_a_reason_is_given(
+    database: ClonedDatabase, fresh_kafka: FreshKafka
+) -> None:
+    topic, effects = "crm.entity.events", Group("effects", ("crm.entity.events",))
+    await fresh_kafka.create_topics([topic], 1, {"retention.ms": "-1", "message.timestamp.before.max.ms": str(2**62)})
+    settings, now = settings_for(database, fresh_kafka), datetime.now(UTC)
+    await _produce_aged(fresh_kafka, topic, [now - timedelta(days=days) for days in (20, 15, 13, 1)])
+
+    async with asyncpg.create_pool(database.url("worker"), min_size=1) as pool, watermarks(settings) as kafka:
+        everything = await plan(settings, pool, kafka, effects, topic, None, Target("earliest"), None)
+        remembered = await plan(settings, pool, kafka, effects, topic, 0, Target("instant"), now - timedelta(days=13, hours=12))
+
+    # 7 days of retention and 7 of margin: the first two may have been forgotten.
+    assert isinstance(everything, list)
+    assert isinstance(remembered, list)
+    assert [(move.to, move.below_inbox) for move in everything + remembered] == [(0, True), (2, False)]
+    refused = refuse_below_inbox(everything, None)
+    assert refused is not None
+    assert "--below-inbox" in refused.message
+    async with asyncpg.create_pool(database.url("worker"), min_size=1) as pool, pool.acquire() as conn, conn.transaction():
+        await move(conn, effects.name, everything, actor="cli:ann", below_inbox="the mails never left")
+    assert await rows(database, "select from audit_log where reason = 'the mails never left'")
+
+
+async def _produce_aged(kafka: FreshKafka, topic: str, instants: list[datetime]) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers)
+    await producer.start()
+    try:
+        for instant in instants:
+            await producer.send_and_wait(kafka.topic(topic), b"{}", b"k", timestamp_ms=int(instant.timestamp() * 1000))
+    finally:
+        await producer.stop()
 
 
 async def _reset_with_stock_tool(kafka: FreshKafka, offset: int) -> bool:

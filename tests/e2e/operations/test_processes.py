@@ -4,13 +4,15 @@ import asyncio
 import os
 import signal
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 import asyncpg
 import pytest
 
+from runtime.stack.kafka import KafkaCluster
 from runtime.stack.ports import free_ports
-from tests.e2e.operations.commands import Running, casestream, is_ready, metric, running
+from tests.e2e.operations.commands import Running, casestream, is_alive, is_ready, metric, running
 from tests.e2e.operations.items import GROUP, TABLE, TOPIC, create_topics, events_of
 from tests.e2e.shell.harness import environ_for, produce, rows
 from tests.infrastructure.databases import ClonedDatabase
@@ -57,6 +59,28 @@ async def test_a_rolling_restart_under_load_redelivers_nothing_and_moves_no_part
         assert [await one.terminate() for one in members] == [0, 0]
     assert await rows(database, "select from parked_messages") == []
     assert await rows(database, "select from waiting_messages") == []
+
+
+@pytest.mark.requirement("SP-9")
+async def test_a_process_leaves_in_time_while_the_broker_is_away_and_lives_until_then(
+    database: ClonedDatabase, own_kafka: Callable[..., KafkaCluster]
+) -> None:
+    broker = own_kafka()
+    kafka = FreshKafka(broker.bootstrap_servers)
+    await create_topics(kafka, partitions=1)
+    await produce(kafka, TOPIC, events_of("i1", 3))
+
+    async with running(environ_for(database, kafka), GROUP, "relay", "workers") as process:
+        await process.ready()
+        await until(lambda: _table_is(database, {"i1": 3}), what="the events")
+        broker.kill()
+        await until(lambda: any("onnect" in str(line["event"]) for line in process.log), deadline=20, what="the loss")
+        # Alive: nobody restarts it for a broker that is away.
+        assert await is_alive(process.port)
+
+        asked = time.monotonic()
+        assert await process.terminate() == 0
+        assert time.monotonic() - asked < 20
 
 
 async def test_the_supervisor_restarts_a_killed_child_and_leaves_with_all_of_them(

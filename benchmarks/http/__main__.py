@@ -87,20 +87,27 @@ def run_once(which: str, environment: dict[str, str], token: str, connections: i
     with serving(which, {**os.environ, **environment}) as (port, pid):
         orders = {"port": port, "lists": [requests(item, token) for item in ids], "warm": 2.0, "seconds": seconds}
         client = [sys.executable, "-m", "benchmarks.http.client"]
+        before = cpu_ms(pid)
         done = subprocess.run(client, input=json.dumps(orders), capture_output=True, text=True, check=True)
         result: dict[str, Any] = json.loads(done.stdout)
         if result["failed"]:
             raise SystemExit(f"{which} answered with a failure:\n{result['failures'][0]}")
-        result |= consumption(pid, result["answered"])
+        # Neighbours on the machine disturb this least.
+        result["cpu_ms"] = (cpu_ms(pid) - before) / result["answered"]
+        result["rss_mb"] = rss_mb(pid)
     return result
 
 
-def consumption(pid: int, answered: int) -> dict[str, float]:
-    """Memory of the server, and its CPU time per answer (start included), which neighbours on the machine disturb least."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    rss = next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
+def cpu_ms(pid: int) -> float:
+    """CPU time of a process so far."""
     ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return {"rss_mb": rss, "cpu_ms": (int(ticks[11]) + int(ticks[12])) / os.sysconf("SC_CLK_TCK") * 1000 / answered}
+    return (int(ticks[11]) + int(ticks[12])) / os.sysconf("SC_CLK_TCK") * 1000
+
+
+def rss_mb(pid: int) -> float:
+    """Memory of a process."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS"))
 
 
 def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def _drain(found: dict[str, Any]) -> list[str]:
     return [
         f"## Drain: {found['rows']:,} rows of {found['payload_bytes']} bytes, {len(found['pairs'])} pairs",
         "",
-        "Ours also deletes every row, and carries eleven CloudEvents headers per row; Debezium deletes nothing and carries one.",
+        "Ours also deletes every row, and carries eleven headers per row; Debezium deletes nothing and carries one header.",
         "",
         "| | events/s | CPU s | peak MB |",
         "|---|---|---|---|",

@@ -1,17 +1,17 @@
-"""The store of work items: loads under a lock in one order, writes decided items with their history in array statements.
+"""The store of work items: loads under a lock in one order, writes decided items with their history, all in one statement.
 
 Single is a batch of one. Never begins or commits, never decides. A reopened item whose instance was recorded under an
 older cycle is quiet until the engine speaks again: coupling compares pairs of one cycle only.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 from uuid import UUID
+
+import orjson
 
 from domain.work_items.editing import EDITABLE
 from domain.work_items.item import Step, WorkItem
@@ -120,84 +120,65 @@ async def record_instances(conn: Connection, seen: Sequence[tuple[str, str, Inst
 async def _insert(conn: Connection, new: Sequence[Written]) -> None:
     if not new:
         return
-    texts = [entry.created for entry in new]
-    count = await queries.insert_work_items(
-        conn,
-        **_columns(_INSERTED, [entry.item for entry in new]),
-        **_columns(_TEXTS, texts),
-        follower_ids=[json.dumps(text.follower_ids if text else ()) for text in texts],
-        sources=[entry.steps[0].source for entry in new],
-        created_by=[entry.steps[0].by_user for entry in new],
-        updated_by=[entry.steps[-1].by_user for entry in new],
-        **_history(new),
-    )
-    if count != len(new):
+    rows = [_fields(_INSERTED, entry.item) | _fields(_TEXTS, entry.created) | _made(entry) for entry in new]
+    if await queries.insert_work_items(conn, items=_json(rows), steps=_history(new)) != len(new):
         raise ConcurrencyConflict("no such work item yet", "one that somebody else just created")
+
+
+def _made(entry: Written) -> dict[str, Any]:
+    first, last = entry.steps[0], entry.steps[-1]
+    return {"source": first.source, "created_by": first.by_user, "updated_by": last.by_user}
 
 
 async def _update(conn: Connection, moved: Sequence[Written]) -> None:
     if not moved:
         return
-    count = await queries.update_work_items(
-        conn,
-        **_columns(_UPDATED, [entry.item for entry in moved]),
-        loaded=[entry.loaded.version for entry in moved if entry.loaded],
-        updated_by=[entry.steps[-1].by_user for entry in moved],
-        **_history(moved),
-    )
+    rows = [_fields(_UPDATED, entry.item) | _since(entry) for entry in moved]
+    if len(moved) == 1 and len(moved[0].steps) == 1:
+        count = await queries.update_work_item(conn, **rows[0], **_fields(_CLICK, moved[0].steps[0]))
+    else:
+        count = await queries.update_work_items(conn, items=_json(rows), steps=_history(moved))
     if count != len(moved):
-        raise ConcurrencyConflict([entry.loaded.version for entry in moved if entry.loaded], "a newer one")
+        raise ConcurrencyConflict([row["loaded"] for row in rows], "a newer one")
 
 
-def _history(written: Sequence[Written]) -> dict[str, list[Any]]:
-    steps = [(entry.item, step) for entry in written for step in entry.steps]
-    return {
-        "step_tenant_ids": [item.tenant_id for item, _ in steps],
-        "step_ids": [item.id for item, _ in steps],
-        **_columns(_STEP, [step for _, step in steps]),
-    }
+def _since(entry: Written) -> dict[str, Any]:
+    assert entry.loaded is not None, "a new item is inserted"
+    return {"loaded": entry.loaded.version, "updated_by": entry.steps[-1].by_user}
 
 
-def _columns(names: Mapping[str, Any], rows: Sequence[Any]) -> dict[str, list[Any]]:
-    return {column: [read(row) for row in rows] for column, read in names.items()}
+def _history(written: Sequence[Written]) -> str:
+    return _json(
+        [
+            {"tenant_id": entry.item.tenant_id, "id": entry.item.id, **_fields(_STEP, step)}
+            for entry in written
+            for step in entry.steps
+        ]
+    )
+
+
+def _fields(names: Sequence[str], row: object) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in names}
+
+
+def _json(rows: Sequence[Mapping[str, Any]]) -> str:
+    return orjson.dumps(rows).decode()
 
 
 def _item_of(record: Any) -> tuple[Any, ...]:
     return tuple(record)[: len(WorkItem.__slots__)]
 
 
-_UPDATED = {
-    "tenant_ids": attrgetter("tenant_id"),
-    "ids": attrgetter("id"),
-    "statuses": attrgetter("status"),
-    "versions": attrgetter("version"),
-    "event_sequences": attrgetter("event_sequence"),
-    "history_lengths": attrgetter("history_length"),
-    "cycles": attrgetter("cycle"),
-    "assignee_ids": attrgetter("assignee_id"),
-    "last_action_at": attrgetter("last_action_at"),
-    "closed_at": attrgetter("closed_at"),
-}
-_INSERTED = _UPDATED | {
-    "couplings": attrgetter("coupling"),
-    "request_types": attrgetter("request_type"),
-    "activity_areas": attrgetter("activity_area"),
-    "business_groups": attrgetter("business_group"),
-    "processes": attrgetter("process"),
-    "priorities": attrgetter("priority"),
-    "scopes": attrgetter("scope"),
-    "due_at": attrgetter("due_at"),
-    "occurred_at": attrgetter("occurred_at"),
-}
-_TEXTS = {"titles": attrgetter("title"), "descriptions": attrgetter("description"), "notes": attrgetter("note")}
-_STEP = {
-    "step_positions": attrgetter("position"),
-    "step_from": attrgetter("from_status"),
-    "step_to": attrgetter("to_status"),
-    "step_actions": attrgetter("action"),
-    "step_by": attrgetter("by_user"),
-    "step_assignees": attrgetter("assignee_id"),
-    "step_notes": attrgetter("note"),
-    "step_sources": attrgetter("source"),
-    "step_at": attrgetter("occurred_at"),
-}
+# Columns by the names that they have in the value, in the statement and in the table.
+_UPDATED = (
+    *("tenant_id", "id", "status", "version", "event_sequence", "history_length", "cycle", "assignee_id"),
+    *("last_action_at", "closed_at"),
+)
+_INSERTED = (
+    *_UPDATED,
+    *("coupling", "request_type", "activity_area", "business_group", "process", "priority", "scope", "due_at", "occurred_at"),
+)
+_TEXTS = ("title", "description", "note", "follower_ids")
+_STEP = tuple(Step.__slots__)
+# What one step adds to the item's own columns.
+_CLICK = ("from_status", "action", "note", "source")

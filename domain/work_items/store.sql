@@ -9,6 +9,9 @@ left join users u on u.tenant_id = wanted.tenant_id and u.user_id = wanted.assig
 order by w.tenant_id, w.id
 for update of w;
 
+-- Rows arrive as one JSON array, not as an array per column: unnest makes a tuplestore of each of its arguments, and thirty of
+-- them were a quarter of the server's time for a single action. Texts without NUL, ids, codes and ISO times lose nothing in JSON.
+
 -- name: insert_work_items$
 -- New items with their history; how many are new. One whose id is taken is left out, its history too.
 with new_items as (
@@ -18,17 +21,13 @@ with new_items as (
          occurred_at, last_action_at, closed_at, created_by, updated_by)
     select i.tenant_id, i.id, i.status, i.version, i.event_sequence, i.history_length, i.cycle, i.coupling, i.title,
            i.description, i.note, i.request_type, i.activity_area, i.business_group, i.process, i.priority, i.scope, i.due_at,
-           i.assignee_id, array(select jsonb_array_elements_text(i.follower_ids::jsonb)), i.source, i.occurred_at, i.last_action_at, i.closed_at, i.created_by,
-           i.updated_by
-    from unnest(:tenant_ids::text[], :ids::uuid[], :statuses::text[], :versions::bigint[], :event_sequences::bigint[],
-                :history_lengths::integer[], :cycles::integer[], :couplings::text[], :titles::text[], :descriptions::text[],
-                :notes::text[], :request_types::text[], :activity_areas::text[], :business_groups::text[], :processes::text[],
-                :priorities::text[], :scopes::text[], :due_at::timestamptz[], :assignee_ids::text[], :follower_ids::text[],
-                :sources::text[], :occurred_at::timestamptz[], :last_action_at::timestamptz[], :closed_at::timestamptz[],
-                :created_by::text[], :updated_by::text[])
-         as i (tenant_id, id, status, version, event_sequence, history_length, cycle, coupling, title, description, note,
-               request_type, activity_area, business_group, process, priority, scope, due_at, assignee_id, follower_ids,
-               source, occurred_at, last_action_at, closed_at, created_by, updated_by)
+           i.assignee_id, i.follower_ids, i.source, i.occurred_at, i.last_action_at, i.closed_at, i.created_by, i.updated_by
+    from jsonb_to_recordset(:items::jsonb)
+         as i (tenant_id text, id uuid, status text, version bigint, event_sequence bigint, history_length integer,
+               cycle integer, coupling text, title text, description text, note text, request_type text, activity_area text,
+               business_group text, process text, priority text, scope text, due_at timestamptz, assignee_id text,
+               follower_ids text[], source text, occurred_at timestamptz, last_action_at timestamptz, closed_at timestamptz,
+               created_by text, updated_by text)
     order by i.tenant_id, i.id
     on conflict (tenant_id, id) do nothing
     returning tenant_id, id
@@ -37,10 +36,9 @@ with new_items as (
         (tenant_id, work_item_id, position, from_status, to_status, action, by_user, assignee_id, note, source, occurred_at)
     select h.tenant_id, h.id, h.position, h.from_status, h.to_status, h.action, h.by_user, h.assignee_id, h.note, h.source,
            h.occurred_at
-    from unnest(:step_tenant_ids::text[], :step_ids::uuid[], :step_positions::integer[], :step_from::text[], :step_to::text[],
-                :step_actions::text[], :step_by::text[], :step_assignees::text[], :step_notes::text[], :step_sources::text[],
-                :step_at::timestamptz[])
-         as h (tenant_id, id, position, from_status, to_status, action, by_user, assignee_id, note, source, occurred_at)
+    from jsonb_to_recordset(:steps::jsonb)
+         as h (tenant_id text, id uuid, position integer, from_status text, to_status text, action text, by_user text,
+               assignee_id text, note text, source text, occurred_at timestamptz)
     join new_items using (tenant_id, id)
 )
 select count(*) from new_items;
@@ -52,11 +50,10 @@ with moved as (
     set status = i.status, version = i.version, event_sequence = i.event_sequence, history_length = i.history_length,
         cycle = i.cycle, assignee_id = i.assignee_id, last_action_at = i.last_action_at, closed_at = i.closed_at,
         updated_at = cs_now(), updated_by = i.updated_by
-    from unnest(:tenant_ids::text[], :ids::uuid[], :loaded::bigint[], :statuses::text[], :versions::bigint[],
-                :event_sequences::bigint[], :history_lengths::integer[], :cycles::integer[], :assignee_ids::text[],
-                :last_action_at::timestamptz[], :closed_at::timestamptz[], :updated_by::text[])
-         as i (tenant_id, id, loaded, status, version, event_sequence, history_length, cycle, assignee_id, last_action_at,
-               closed_at, updated_by)
+    from jsonb_to_recordset(:items::jsonb)
+         as i (tenant_id text, id uuid, loaded bigint, status text, version bigint, event_sequence bigint,
+               history_length integer, cycle integer, assignee_id text, last_action_at timestamptz, closed_at timestamptz,
+               updated_by text)
     where w.tenant_id = i.tenant_id and w.id = i.id and w.version = i.loaded
     returning w.tenant_id, w.id
 ), told as (
@@ -64,11 +61,28 @@ with moved as (
         (tenant_id, work_item_id, position, from_status, to_status, action, by_user, assignee_id, note, source, occurred_at)
     select h.tenant_id, h.id, h.position, h.from_status, h.to_status, h.action, h.by_user, h.assignee_id, h.note, h.source,
            h.occurred_at
-    from unnest(:step_tenant_ids::text[], :step_ids::uuid[], :step_positions::integer[], :step_from::text[], :step_to::text[],
-                :step_actions::text[], :step_by::text[], :step_assignees::text[], :step_notes::text[], :step_sources::text[],
-                :step_at::timestamptz[])
-         as h (tenant_id, id, position, from_status, to_status, action, by_user, assignee_id, note, source, occurred_at)
+    from jsonb_to_recordset(:steps::jsonb)
+         as h (tenant_id text, id uuid, position integer, from_status text, to_status text, action text, by_user text,
+               assignee_id text, note text, source text, occurred_at timestamptz)
     join moved using (tenant_id, id)
+)
+select count(*) from moved;
+
+-- name: update_work_item$
+-- update_work_items for one item and one step, the common click: without JSON it costs the server a quarter less.
+with moved as (
+    update work_items
+    set status = :status, version = :version, event_sequence = :event_sequence, history_length = :history_length,
+        cycle = :cycle, assignee_id = :assignee_id, last_action_at = :last_action_at, closed_at = :closed_at,
+        updated_at = cs_now(), updated_by = :updated_by
+    where tenant_id = :tenant_id and id = :id::uuid and version = :loaded
+    returning tenant_id, id, history_length, status, updated_by, assignee_id, last_action_at
+), told as (
+    insert into work_item_state_history
+        (tenant_id, work_item_id, position, from_status, to_status, action, by_user, assignee_id, note, source, occurred_at)
+    select tenant_id, id, history_length, :from_status::text, status, :action::text, updated_by, assignee_id, :note::text,
+           :source::text, last_action_at
+    from moved
 )
 select count(*) from moved;
 

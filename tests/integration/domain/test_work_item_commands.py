@@ -23,7 +23,7 @@ async def _new(world: World, *actions: str, **fields: object) -> str:
     return work_item_id
 
 
-@pytest.mark.requirement("WI-2", "WI-4", "SP-1", "trap-59")
+@pytest.mark.requirement("WI-2", "WI-4", "SP-1", "trap-37", "trap-59")
 @pytest.mark.hole("sequence-per-event")
 async def test_a_sent_item_is_one_row_two_history_rows_and_two_events(world: World) -> None:
     item = await _new(world, follower_ids=("bo", 'c"y\\', "đạt"), process="aml-watch", note="call back")
@@ -32,6 +32,8 @@ async def test_a_sent_item_is_one_row_two_history_rows_and_two_events(world: Wor
     row = await world.item(item)
     assert (row["status"], row["version"], row["coupling"], row["note"]) == ("open", 2, "loose", "call back")
     assert row["follower_ids"] == ["bo", 'c"y\\', "đạt"]
+    keys = await world.look("select distinct convert_from(key, 'UTF8') as key, topic from outbox_events")
+    assert keys == [{"key": f"north|work_item|{item}", "topic": "work-items.events.v1"}]
 
 
 @pytest.mark.requirement("WI-2", "WI-3", "trap-45")

@@ -73,7 +73,7 @@ def test_migrations_only_ever_add_columns() -> None:
         assert "rename column" not in words, migration.name
 
 
-@pytest.mark.requirement("trap-58")
+@pytest.mark.requirement("trap-37", "trap-58")
 def test_commands_call_no_service_inside_the_transaction() -> None:
     """What could reach outside is not even imported in this room."""
     outside = ("httpx", "aiokafka", "aiosmtplib", "socket", "urllib.request", "requests")

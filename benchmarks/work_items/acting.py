@@ -1,0 +1,103 @@
+"""The measured process: actions through the command function, or through the batch form, for some seconds on uvloop.
+
+    python -m benchmarks.work_items.acting command|batch URL OWNER_URL SECONDS CONNECTIONS
+
+Prints one JSON object: actions, seconds, CPU seconds of this process.
+"""
+
+import asyncio
+import json
+import random
+import sys
+import time
+
+import asyncpg
+import uvloop
+
+from domain.outbox import Outbox
+from domain.work_items import batch, commands
+from domain.work_items.decisions import Decided
+from schemas.caller import Caller
+from schemas.work_items import ApplyAction
+
+OUTBOX = Outbox("casestream")
+CALLER = Caller("bench", "an", frozenset({"agent"}), "CRM_UI")
+NOTE = "A note of usual length."
+BATCH = 200
+
+
+def item_id(n: int) -> str:
+    return f"00000000-0000-7000-8000-{n:012d}"
+
+
+class Writer:
+    """One connection and the items that only it acts upon, each with the action that is next."""
+
+    def __init__(self, conn: asyncpg.Connection, seed: int, statuses: dict[int, str]) -> None:
+        self.conn, self.dice = conn, random.Random(seed)
+        self.items = list(statuses)
+        self.waiting = {n for n, status in statuses.items() if status != "in_progress"}
+
+    def _next(self, n: int) -> ApplyAction:
+        action = "BackToInProgress" if n in self.waiting else "SetWaitingCustomer"
+        self.waiting ^= {n}
+        return ApplyAction(work_item_id=item_id(n), action=action, note=NOTE)
+
+    async def command(self) -> int:
+        """One action: begin, tenant, the command's three statements, commit."""
+        command = self._next(self.dice.choice(self.items))
+        async with self.conn.transaction():
+            await self.conn.execute("select set_config('app.tenant', $1, true)", "bench")
+            outcome = await commands.apply_action(self.conn, OUTBOX, CALLER, command)
+        return int(isinstance(outcome, Decided))
+
+    async def batch(self) -> int:
+        """One action on each of many items, as a processor saves them."""
+        chosen = self.dice.sample(self.items, min(BATCH, len(self.items)))
+        messages = [batch.Message(self._next(n), CALLER, "bench", str(n)) for n in chosen]
+        async with self.conn.transaction():
+            await self.conn.execute("select set_config('app.tenants', $1, true)", "{bench}")
+            now = await self.conn.fetchval("select cs_now()")
+            states = await batch.load(self.conn, messages)
+            rulings = [batch.decide(states[message.key], message, now) for message in messages]
+            await batch.save(self.conn, OUTBOX, rulings, now)
+        return sum(isinstance(ruling.outcome, Decided) for ruling in rulings)
+
+
+async def measure(which: str, url: str, owner_url: str, seconds: float, connections: int) -> dict[str, float]:
+    """Actions that were accepted in so many seconds, after one second of warming up."""
+    writers = await _writers(url, owner_url, connections)
+    done, until = 0, 0.0
+
+    async def write(writer: Writer) -> None:
+        nonlocal done
+        while time.monotonic() < until:
+            # Two steps: `done += await` would read the count before it waits, and lose what others add meanwhile.
+            accepted = await getattr(writer, which)()
+            done += accepted
+
+    until = time.monotonic() + 1
+    await asyncio.gather(*map(write, writers))
+    done, began, cpu = 0, time.monotonic(), time.process_time()
+    until = began + seconds
+    await asyncio.gather(*map(write, writers))
+    took, used = time.monotonic() - began, time.process_time() - cpu
+    for writer in writers:
+        await writer.conn.close()
+    return {"actions": done, "seconds": took, "cpu": used}
+
+
+async def _writers(url: str, owner_url: str, connections: int) -> list[Writer]:
+    owner = await asyncpg.connect(owner_url)
+    rows = await owner.fetch("select right(id::text, 12)::integer as n, status from work_items where tenant_id = 'bench'")
+    await owner.close()
+    statuses = {row["n"]: row["status"] for row in rows}
+    return [
+        Writer(await asyncpg.connect(url), seed, {n: status for n, status in statuses.items() if n % connections == seed})
+        for seed in range(connections)
+    ]
+
+
+if __name__ == "__main__":
+    which, url, owner_url, seconds, connections = sys.argv[1:]
+    print(json.dumps(uvloop.run(measure(which, url, owner_url, float(seconds), int(connections)))))

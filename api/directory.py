@@ -49,16 +49,16 @@ async def list_users(
 ) -> Response:
     """Users by id, of one team or standing when asked."""
 
-    async def read(conn: Connection, after: Position | None) -> tuple[Sequence[Row], Position | None]:
+    async def read(conn: Connection, after: Position | None, size: int) -> tuple[Sequence[Row], Position | None]:
         rows = await people.list_users(
             conn,
             request.principal.tenant_id,
             team_id=team_id,
             active=active,
             after=after[0] if after else None,
-            page_size=limit + 1,
+            page_size=size + 1,
         )
-        return _page(rows, limit, "user_id")
+        return _page(rows, size, "user_id")
 
     filters = {"teamId": team_id, "active": None if active is None else str(active).lower()}
     return await answer_page(request, cursor=cursor, limit=limit, filters=filters, read=read, view=_user_view)
@@ -81,11 +81,9 @@ async def put_user(request: DoorRequest, user_id: UserId, body: UserPut) -> Resp
 async def list_teams(request: DoorRequest, limit: Limit = 100, cursor: Cursor = None) -> Response:
     """Teams by id, with their members."""
 
-    async def read(conn: Connection, after: Position | None) -> tuple[Sequence[Row], Position | None]:
-        rows = await people.list_teams(
-            conn, request.principal.tenant_id, after=after[0] if after else None, page_size=limit + 1
-        )
-        return _page(rows, limit, "team_id")
+    async def read(conn: Connection, after: Position | None, size: int) -> tuple[Sequence[Row], Position | None]:
+        rows = await people.list_teams(conn, request.principal.tenant_id, after=after[0] if after else None, page_size=size + 1)
+        return _page(rows, size, "team_id")
 
     return await answer_page(request, cursor=cursor, limit=limit, filters={}, read=read, view=_team_view)
 

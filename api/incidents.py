@@ -28,10 +28,10 @@ async def list_all(
     """Incidents of the caller's tenant, latest sighting first."""
     wanted = None if state == "all" else state
 
-    async def read(conn: Connection, after: Position | None) -> tuple[Sequence[Row], Position | None]:
+    async def read(conn: Connection, after: Position | None, size: int) -> tuple[Sequence[Row], Position | None]:
         seen = (datetime.fromisoformat(after[0]), UUID(after[1])) if after else None
         tenant = request.principal.tenant_id
-        page = await list_incidents(conn, tenant_id=tenant, state=wanted, kind=kind, after=seen, page_size=limit)
+        page = await list_incidents(conn, tenant_id=tenant, state=wanted, kind=kind, after=seen, page_size=size)
         return page.rows, page.next and (page.next[0].isoformat(), str(page.next[1]))
 
     filters = {"state": state, "kind": kind}

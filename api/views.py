@@ -13,7 +13,7 @@ from runtime.sql import Connection
 Row = Mapping[str, Any]
 View = Callable[[Row], dict[str, Any]]
 Position = Sequence[str]
-ReadPage = Callable[[Connection, Position | None], Awaitable[tuple[Sequence[Row], Position | None]]]
+ReadPage = Callable[[Connection, Position | None, int], Awaitable[tuple[Sequence[Row], Position | None]]]
 
 
 def view_of(model: type[BaseModel], **columns: str) -> View:
@@ -29,13 +29,14 @@ def view_of(model: type[BaseModel], **columns: str) -> View:
 async def answer_page(
     request: DoorRequest, *, cursor: str | None, limit: int, filters: Mapping[str, str | None], read: ReadPage, view: View
 ) -> Response:
-    """One page of a list, read in the caller's tenant."""
+    """One page of a list, read in the caller's tenant; `read` takes the position to begin after and the page's size."""
+    size = min(limit, request.door.settings.http.page_limit)
     set_filters = {name: value for name, value in filters.items() if value is not None}
     bound_to = binding(request.principal.tenant_id, request.url.path, set_filters)
     after = request.door.cursors.read(bound_to, cursor)
 
     async def effect(conn: Connection) -> Response:
-        rows, following = await read(conn, after)
+        rows, following = await read(conn, after, size)
         token = request.door.cursors.write(bound_to, following) if following else None
         headers = {"Link": next_link(request.url.path, set_filters, limit, token)} if token else None
         return json_answer({"items": [view(row) for row in rows], "nextCursor": token}, headers=headers)

@@ -150,9 +150,9 @@ async def list_items(
     """Work items, newest first."""
     narrowed = Filter(status, assignee_id, process, priority, request_type)
 
-    async def read(conn: Connection, after: Position | None) -> tuple[Sequence[Row], Position | None]:
+    async def read(conn: Connection, after: Position | None, size: int) -> tuple[Sequence[Row], Position | None]:
         seen = (datetime.fromisoformat(after[0]), after[1]) if after else None
-        page = await reads.list_work_items(conn, request.principal.tenant_id, narrowed, after=seen, page_size=limit)
+        page = await reads.list_work_items(conn, request.principal.tenant_id, narrowed, after=seen, page_size=size)
         return page.rows, page.next and (page.next[0].isoformat(), page.next[1])
 
     filters = {
@@ -168,9 +168,9 @@ async def list_items(
 async def list_history(request: DoorRequest, work_item_id: WorkItemId, limit: Limit = 200, cursor: Cursor = None) -> Response:
     """The item's state history, oldest first (the screen's tab "Lịch sử")."""
 
-    async def read(conn: Connection, after: Position | None) -> tuple[Sequence[Row], Position | None]:
+    async def read(conn: Connection, after: Position | None, size: int) -> tuple[Sequence[Row], Position | None]:
         seen = int(after[0]) if after else 0
-        page = await reads.list_history(conn, request.principal.tenant_id, str(work_item_id), after=seen, page_size=limit)
+        page = await reads.list_history(conn, request.principal.tenant_id, str(work_item_id), after=seen, page_size=size)
         return page.rows, page.next and (str(page.next),)
 
     return await answer_page(request, cursor=cursor, limit=limit, filters={}, read=read, view=_change_view)
@@ -179,9 +179,9 @@ async def list_history(request: DoorRequest, work_item_id: WorkItemId, limit: Li
 async def list_comments(request: DoorRequest, work_item_id: WorkItemId, limit: Limit = 100, cursor: Cursor = None) -> Response:
     """The item's comments, oldest first."""
 
-    async def read(conn: Connection, after: Position | None) -> tuple[Sequence[Row], Position | None]:
+    async def read(conn: Connection, after: Position | None, size: int) -> tuple[Sequence[Row], Position | None]:
         seen = after[0] if after else None
-        page = await reads.list_comments(conn, request.principal.tenant_id, str(work_item_id), after=seen, page_size=limit)
+        page = await reads.list_comments(conn, request.principal.tenant_id, str(work_item_id), after=seen, page_size=size)
         return page.rows, page.next and (page.next,)
 
     return await answer_page(request, cursor=cursor, limit=limit, filters={}, read=read, view=_comment_view)

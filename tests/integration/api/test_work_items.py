@@ -5,7 +5,9 @@ from uuid import uuid4
 
 import pytest
 
-from tests.integration.api.conftest import ITEMS, Served
+from api.app import create_app
+from tests.integration.api.conftest import ITEMS, Served, settings_for
+from tests.integration.api.serving import asgi_client
 
 
 @pytest.mark.requirement("WI-3", "WI-4", "WI-8")
@@ -102,6 +104,15 @@ async def test_the_list_is_filtered_and_paged_without_gap_or_repetition(served: 
     assert [row["workItemId"] for row in listed] == made[::-1]
     high = await pages(served, f"{ITEMS}?limit=2&priority=high&status=open&process=IT")
     assert [row["workItemId"] for row in high] == made[1::2][::-1]
+
+
+async def test_a_page_is_never_longer_than_the_server_allows(served: Served) -> None:
+    for _ in range(3):
+        await served.create()
+    short = settings_for(served.database, CASESTREAM_HTTP__PAGE_LIMIT="2")
+    async with asgi_client(create_app(short, served.pool, served.world.verifier())) as client:
+        page = (await client.get(f"{ITEMS}?limit=100", headers=served.headers())).json()
+    assert (len(page["items"]), page["nextCursor"] is None) == (2, False)
 
 
 async def test_a_cursor_serves_its_own_list_only(served: Served) -> None:

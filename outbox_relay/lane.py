@@ -110,7 +110,9 @@ class Lane:
             await self._delete(leases, published.acknowledged)
         if published.failure is not None:
             metrics.PAGE_ABORTS.inc()
-            await self._trouble("page given up, its producer is replaced", published.failure)
+            self._failures += 1
+            log.warning("page given up, its producer is replaced", error=published.failure, attempt=self._failures)
+            await self._drop_producer()
         else:
             self._failures = 0
         return len(published.acknowledged)
@@ -122,7 +124,7 @@ class Lane:
         await reach("relay.after-delete")
         lost = set(shards) - set(answer["shards"])
         if lost:
-            self._leases.forget(lost)
+            self._leases.forget([lease for lease in leases if lease.shard in lost])
             log.warning("shards were taken over during a page, nothing of them was deleted", shards=sorted(lost))
         metrics.PUBLISHED.inc(len(ids))
 
@@ -155,8 +157,9 @@ class Lane:
             try:
                 await client.start()
             except (KafkaError, OSError) as error:
+                self._failures += 1
+                log.warning("Kafka does not answer, rows wait in the outbox", error=error, attempt=self._failures)
                 await kafka.abandon(client)
-                await self._trouble("Kafka does not answer, rows wait in the outbox", error)
                 return None
             self._producer = client
         return self._producer
@@ -182,11 +185,6 @@ class Lane:
         """Few full shards get the whole page among them, but never all of it for one: the others may fill up next."""
         size = self._settings.relay.page_size
         return max(1, size // max(2, self._full_before or shards))
-
-    async def _trouble(self, what: str, error: BaseException) -> None:
-        self._failures += 1
-        log.warning(what, error=error, attempt=self._failures)
-        await self._drop_producer()
 
     async def _drop_producer(self) -> None:
         if self._producer is not None:

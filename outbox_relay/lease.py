@@ -60,7 +60,7 @@ class ShardLeases:
         shards, terms = self._terms(list(self.held.values()))
         kept = await queries.renew_shards(conn, shards=shards, terms=terms, lease=self._life)
         lost = set(self.held) - {row["shard"] for row in kept}
-        self.forget(lost)
+        self.forget([self.held[shard] for shard in lost])
         self._trust_since(asked)
         return lost
 
@@ -82,17 +82,18 @@ class ShardLeases:
         if given:
             numbers, terms = self._terms(given)
             await queries.release_shards(conn, shards=numbers, terms=terms)
-            self.forget(numbers)
+            self.forget(given)
 
     async def withdraw(self, conn: Connection) -> None:
         """The end of this relay: every shard back, and its name off the list."""
         await self.release(conn, list(self.held))
         await queries.withdraw_relays(conn, owner=self.owner)
 
-    def forget(self, shards: set[int] | Sequence[int]) -> None:
-        """These are not ours any more."""
-        for shard in shards:
-            self.held.pop(shard, None)
+    def forget(self, leases: Sequence[Lease]) -> None:
+        """These are not ours any more; a shard that was taken anew meanwhile is."""
+        for lease in leases:
+            if self.held.get(lease.shard) is lease:
+                del self.held[lease.shard]
 
     def _add(self, rows: Sequence[dict[str, int]]) -> None:
         for row in rows:

@@ -132,6 +132,8 @@ class OutboxRelay:
         before = set(leases.held)
         lost = await leases.renew(conn)
         if lost:
+            # Perhaps because the sequence was set back: what was settled then is not settled now.
+            self._horizon = Horizon()
             log.warning("leases ran out and were taken over", owner=self.owner, shards=sorted(lost))
         share = await leases.split(conn)
         if set(leases.held) != before:
@@ -153,9 +155,9 @@ class OutboxRelay:
         self._stall_warnings = 0
         metrics.OLDEST_XACT.set(0)
         last_value = await queries.read_last_value(conn)
-        if await queries.lower_floors(conn):
-            log.error("floors lay above the outbox's sequence (a restore, a reset?) and begin again at 0")
-            raise ConnectionResetError("floors were lowered: read everything again")
+        if await queries.lower_floors(conn) or last_value < self._horizon.settled:
+            log.error("the outbox's sequence went back (a restore, a reset?): floors above it begin again at 0")
+            raise ConnectionResetError("the sequence went back: everything is read again")
         if last_value > self._horizon.settled:
             self._horizon = self._horizon.draw(last_value, await queries.draw_transaction_id(conn))
         self._draw_due = time.monotonic() + _DRAW_SECONDS

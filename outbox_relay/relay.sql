@@ -17,8 +17,9 @@ select pg_current_xact_id()::text::bigint;
 select pg_snapshot_xmin(pg_current_snapshot())::text::bigint;
 
 -- name: lower_floors
--- Back to 0 where a floor lies above every id drawn so far: the sequence was reset, or the database restored.
-update relay_shards set floor = 0
+-- Back to 0 where a floor lies above every id drawn so far: the sequence was reset, or the database restored. The terms rise,
+-- so that whoever holds such a shard loses it and forgets the floor, too.
+update relay_shards set floor = 0, term = term + 1, owner = '', expires_at = '-infinity'
 where floor > (select case when is_called then last_value else 0 end from outbox_events_id_seq)
 returning shard;
 

@@ -165,12 +165,12 @@ async def test_two_relays_share_the_shards_and_the_rest_moves_when_one_leaves(
     await scan.close()
 
 
-async def test_a_running_relay_notices_a_sequence_below_its_floors_and_begins_at_zero(
+async def test_running_relays_notice_a_sequence_below_their_floors_and_begin_at_zero(
     settings: Settings, fresh_kafka: FreshKafka, database: ClonedDatabase, writer: asyncpg.Connection
 ) -> None:
     await fresh_kafka.create_topics([TOPIC], PARTITIONS)
     owner = await asyncpg.connect(database.url("migrate"))
-    async with running(settings):
+    async with running(settings), running(settings):
         await insert(writer, [OutboxRow(f"item-{n}", 1) for n in range(64)])
         raised = "select bool_and(floor >= 64) from relay_shards"
         await until(lambda: owner.fetchval(raised), deadline=20, what="raised floors")

@@ -76,6 +76,8 @@ async def test_floors_above_the_sequence_go_back_to_zero(database: ClonedDatabas
     await scan.execute("update relay_shards set floor = 5 where shard = 2")
 
     assert [row["shard"] for row in await queries.lower_floors(scan)] == [2]
+    # Under a new term, or whoever holds the shard would go on with the floor that it remembers.
+    assert await scan.fetchval("select term from relay_shards where shard = 2") == 1
     assert await queries.lower_floors(scan) == []
 
 

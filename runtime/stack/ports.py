@@ -1,8 +1,14 @@
 """Free ports on loopback. A port is only promised to be free at the moment of asking."""
 
+import random
 import socket
+from collections.abc import Iterator
+from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
+_LOWEST, _HIGHEST = 15_000, 65_535
+_CLIENT_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_USUAL_CLIENT_PORTS = range(32_768, 65_536)
 
 
 def is_free(port: int) -> bool:
@@ -16,16 +22,44 @@ def is_free(port: int) -> bool:
         return True
 
 
-def free_ports(count: int) -> list[int]:
-    """Distinct free ports; all are held while choosing, so that none is given twice."""
-    held = [socket.socket() for _ in range(count)]
+def client_ports() -> range:
+    """From which ports the kernel takes those of outgoing connections."""
     try:
-        for one in held:
-            one.bind((LOOPBACK, 0))
+        first, last = map(int, _CLIENT_PORTS.read_text().split())
+    except (OSError, ValueError):
+        return _USUAL_CLIENT_PORTS
+    return range(first, last + 1)
+
+
+def free_ports(count: int) -> list[int]:
+    """Distinct free ports; all are held while choosing, so that none is given twice.
+
+    None of them is a client's: a client that knocks at a server which is down may be given the server's own port, connect
+    to itself, and keep the server from starting again.
+    """
+    held: list[socket.socket] = []
+    candidates = _candidates()
+    try:
+        while len(held) < count:
+            one = socket.socket()
+            held.append(one)
+            try:
+                one.bind((LOOPBACK, next(candidates)))
+            except OSError:
+                held.pop().close()
         return [int(one.getsockname()[1]) for one in held]
     finally:
         for one in held:
             one.close()
+
+
+def _candidates() -> Iterator[int]:
+    """Ports to try; where the clients' range leaves no room, whatever the kernel gives."""
+    taken = client_ports()
+    ports = [port for port in range(_LOWEST, _HIGHEST + 1) if port not in taken]
+    yield from random.sample(ports, len(ports))
+    while True:
+        yield 0
 
 
 def answers(port: int) -> bool:

@@ -1,0 +1,18 @@
+"""Ports of servers stay out of the range from which the kernel takes the ports of outgoing connections."""
+
+from pathlib import Path
+
+import pytest
+
+from runtime.stack.ports import client_ports, free_ports
+
+
+def test_a_client_can_never_hold_a_servers_port() -> None:
+    # A client that knocks at a server which is down may be given that very port, connect to itself and keep the server out.
+    if not Path("/proc/sys/net/ipv4/ip_local_port_range").exists():
+        pytest.skip("this kernel does not say which ports clients get")
+
+    ports = free_ports(100)
+
+    assert len(set(ports)) == 100
+    assert not set(ports) & set(client_ports())

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -33,6 +34,7 @@ class Member:
     health_port: int
     process: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
     expected_to_live: bool = False
+    died_of: str = ""
 
     @property
     def name(self) -> str:
@@ -88,6 +90,10 @@ class Member:
         """It ended although nobody ended it."""
         return self.expected_to_live and self.process is not None and self.process.poll() is not None
 
+    def last_words(self) -> str:
+        """The end of its log."""
+        return self.log.read_text(encoding="utf-8", errors="replace")[-1500:]
+
     def rss_mb(self) -> float:
         """Resident memory now."""
         pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
@@ -112,6 +118,10 @@ class Member:
         return sum(s.value for s in samples if s.name == name and labels.items() <= s.labels.items())
 
 
+async def _ready_or_dead(member: Member) -> bool:
+    return member.died or await member.is_ready()
+
+
 class Fleet:
     """All members, by name."""
 
@@ -134,7 +144,11 @@ class Fleet:
     async def ready(self, names: Iterable[str] | None = None) -> None:
         """Wait until these (or all) say that they are ready."""
         for member in [self.members[name] for name in names] if names else list(self.members.values()):
-            await until(member.is_ready, READY_SECONDS, f"{member.name} (log: {member.log})")
+            try:
+                await until(partial(_ready_or_dead, member), READY_SECONDS, "a process to be ready")
+            except AssertionError:
+                member.died_of = "not ready in time"
+            assert not member.died and not member.died_of, f"{member.name} {member.died_of}: {member.last_words()}"
 
     def deaths(self) -> list[str]:
         """Who died without having been killed."""

@@ -148,7 +148,7 @@ class Fleet:
                 await until(partial(_ready_or_dead, member), READY_SECONDS, "a process to be ready")
             except AssertionError:
                 member.died_of = "not ready in time"
-            assert not member.died and not member.died_of, f"{member.name} {member.died_of}: {member.last_words()}"
+            assert not (member.died or member.died_of), f"{member.name} {member.died_of}: {member.last_words()}"
 
     def deaths(self) -> list[str]:
         """Who died without having been killed."""

@@ -1,52 +1,11 @@
-"""What callers get back: the models that the OpenAPI document shows and that schemathesis holds every answer against.
+"""Answers about work items and the screens that show them."""
 
-Answers are built by the routes; nothing is validated on the way out.
-"""
-
-from datetime import date, datetime
+from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
-
+from api.answers.common import Answer, LabelView
 from schemas.work_items import Action, Coupling, Priority, Source, Status
-
-
-class Answer(BaseModel):
-    """Base of every answer: camelCase on the wire."""
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
-
-
-class FieldError(Answer):
-    """One finding: a JSON pointer into the body, or the name of a parameter."""
-
-    pointer: str | None = None
-    parameter: str | None = None
-    place: str | None = Field(None, alias="in")
-    code: str
-    message: str
-
-
-class ProblemBody(Answer):
-    """RFC 9457, with the documents' `error` and `message`."""
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="allow", title="Problem")
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    instance: str
-    trace_id: str
-    error: str
-    message: str
-    errors: list[FieldError] | None = None
-    action: str | None = None
-    current_status: Status | None = None
-    current_version: int | None = None
-    allowed_next_actions: list[Action] | None = None
 
 
 class ActionAnswer(Answer):
@@ -87,13 +46,6 @@ class WorkItemSummary(Answer):
     closed_at: datetime | None
     created_at: datetime
     updated_at: datetime
-
-
-class LabelView(Answer):
-    """A name in Vietnamese and English."""
-
-    vi: str
-    en: str
 
 
 class ControlView(Answer):
@@ -164,6 +116,14 @@ class CommentPage(Answer):
     next_cursor: str | None
 
 
+class EditAnswer(Answer):
+    """The item's version after an edit of its fields."""
+
+    work_item_id: UUID
+    version: int
+    changed_fields: list[str]
+
+
 class TaxonomyEntry(Answer):
     """One choice of the create screen; a group names its area, a process its group and coupling."""
 
@@ -203,117 +163,3 @@ class TaxonomyAnswer(Answer):
     priorities: list[TaxonomyEntry]
     statuses: list[StatusView]
     controls: list[ControlRule]
-
-
-class EditAnswer(Answer):
-    """The item's version after an edit of its fields."""
-
-    work_item_id: UUID
-    version: int
-    changed_fields: list[str]
-
-
-class RetryAnswer(Answer):
-    """What the retry did or ordered."""
-
-    incident_id: UUID
-    outcome: str
-
-
-class TenantView(Answer):
-    """The caller's tenant."""
-
-    tenant_id: str
-    name: str
-    zone: str
-    holidays: list[date]
-    active: bool
-    created_at: datetime
-
-
-class UserView(Answer):
-    """A user of the caller's tenant."""
-
-    user_id: str
-    display_name: str
-    active: bool
-    roles: list[str]
-    created_at: datetime
-    updated_at: datetime
-
-
-class UserWritten(Answer):
-    """The user that was added or changed."""
-
-    user_id: str
-
-
-class TeamWritten(Answer):
-    """The team that was added or changed."""
-
-    team_id: str
-
-
-class UserPage(Answer):
-    """One page of users."""
-
-    items: list[UserView]
-    next_cursor: str | None
-
-
-class TeamView(Answer):
-    """A team of the caller's tenant with its members."""
-
-    team_id: str
-    name: str
-    active: bool
-    member_ids: list[str]
-    created_at: datetime
-
-
-class TeamPage(Answer):
-    """One page of teams."""
-
-    items: list[TeamView]
-    next_cursor: str | None
-
-
-class IncidentView(Answer):
-    """An incident: what happened, how often, and what mends it."""
-
-    incident_id: UUID
-    kind: str
-    fingerprint: str
-    object_type: str
-    object_id: str
-    summary: str
-    cure: str
-    detail: dict[str, object]
-    state: Literal["open", "resolved"]
-    first_seen: datetime
-    last_seen: datetime
-    seen_count: int
-    resolved_at: datetime | None
-    resolved_by: str | None
-    resolution: str | None
-
-
-class IncidentPage(Answer):
-    """One page of incidents, latest sighting first."""
-
-    items: list[IncidentView]
-    next_cursor: str | None
-
-
-class Checks(Answer):
-    """What readiness depends on."""
-
-    database: Literal["ok", "failed"]
-    keys: Literal["ok", "failed"]
-
-
-class Health(Answer):
-    """A probe's answer; `checks` only in the verbose form."""
-
-    status: Literal["ok", "unavailable"]
-    checks: Checks | None = None

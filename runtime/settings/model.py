@@ -67,7 +67,7 @@ class IssuerSettings(_Section):
 class RelaySettings(_Section):
     """Outbox to Kafka."""
 
-    page_size: int = Field(4000, ge=1, le=20_000, description="Rows per page of one shard.")
+    page_size: int = Field(4000, ge=1, le=20_000, description="Rows per page, over all shards that share it.")
     lease_seconds: float = Field(6.0, ge=1, le=60, description="Life of a shard's lease.")
     renew_seconds: float = Field(2.0, ge=0.1, le=30, description="Time between renewals; at most half of the lease.")
     poll_min_ms: int = Field(1, ge=1, le=1000, description="Shortest wait between polls, while rows arrive.")

@@ -136,7 +136,9 @@ class Fleet:
 
     def add(self, role: str, number: int = 0) -> Member:
         """A further member, started."""
-        member = Member(role, number, self._environment, self._folder / f"{role}-{number}.log", free_ports(1)[0])
+        # The API answers probes on its own port; every other role has a page of its own.
+        port = int(self._environment["CASESTREAM_HTTP__PORT"]) if role == "api" else free_ports(1)[0]
+        member = Member(role, number, self._environment, self._folder / f"{role}-{number}.log", port)
         self.members[member.name] = member
         member.start()
         return member
@@ -148,7 +150,8 @@ class Fleet:
                 await until(partial(_ready_or_dead, member), READY_SECONDS, "a process to be ready")
             except AssertionError:
                 member.died_of = "not ready in time"
-            assert not (member.died or member.died_of), f"{member.name} {member.died_of}: {member.last_words()}"
+            verdict = "died" if member.died else member.died_of
+            assert not verdict, f"{member.name} {verdict}: {member.last_words()}"
 
     def deaths(self) -> list[str]:
         """Who died without having been killed."""

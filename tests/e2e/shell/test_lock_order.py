@@ -12,6 +12,7 @@ from domain.work_items import commands
 from processors.shell import GroupMember
 from runtime.postgres import tenant_transaction
 from schemas.caller import Caller
+from schemas.envelope import CloudEvent
 from schemas.onboarding import InstanceStatusChanged
 from schemas.work_items import ApplyAction
 from tests.e2e.shell.conformance import SUBJECTS, TENANT, item_id, stable_id
@@ -62,8 +63,8 @@ def _share(first: GroupMember, second: GroupMember) -> bool:
     return all(len(one._assignment.owned) == 1 for one in (first, second))
 
 
-def _actions(dice: random.Random) -> list[object]:
-    sent: list[object] = []
+def _actions(dice: random.Random) -> list[CloudEvent]:
+    sent: list[CloudEvent] = []
     for number in range(ROUNDS):
         for key in dice.sample(ITEMS, len(ITEMS)):
             action = ApplyAction(work_item_id=item_id(key), action="Assign", new_assignee_id=f"u{2 + number % 2}")
@@ -71,8 +72,8 @@ def _actions(dice: random.Random) -> list[object]:
     return sent
 
 
-def _instances(dice: random.Random) -> list[object]:
-    sent: list[object] = []
+def _instances(dice: random.Random) -> list[CloudEvent]:
+    sent: list[CloudEvent] = []
     for number in range(1, ROUNDS + 1):
         for key in dice.sample(ITEMS, len(ITEMS)):
             told = InstanceStatusChanged(

@@ -40,7 +40,7 @@ async def test_postgres_is_killed_under_load_and_comes_back(
     async with member(settings, SUBJECT.make()):
         await produce(fresh_kafka, SUBJECT.topic, batches[0])
         await until(lambda: SUBJECT.read(cloned), what="a beginning")
-        await asyncio.to_thread(server.kill)
+        await asyncio.to_thread(server.kill9)
         await produce(fresh_kafka, SUBJECT.topic, batches[1])
         await asyncio.to_thread(server.start)
         back = time.monotonic()

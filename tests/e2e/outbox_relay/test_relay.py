@@ -2,8 +2,11 @@
 
 import asyncio
 import hashlib
+import signal
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -18,6 +21,7 @@ from runtime.settings import Settings
 from tests.infrastructure.databases import ClonedDatabase
 from tests.infrastructure.topics import FreshKafka
 from tests.integration.outbox_relay.rows import TOPIC, OutboxRow, insert, name_in_shard
+from tests.torture.outbox_arena import Arena
 from tests.waiting import until
 
 PARTITIONS = 4
@@ -182,6 +186,29 @@ async def test_running_relays_notice_a_sequence_below_their_floors_and_begin_at_
 
     assert len(await records(settings)) == 128
     await owner.close()
+
+
+@pytest.mark.requirement("SP-7")
+async def test_after_kill_9_another_relay_publishes_within_ten_seconds(
+    database: ClonedDatabase, fresh_kafka: FreshKafka, writer: asyncpg.Connection, tmp_path: Path
+) -> None:
+    # With the leases of production.
+    arena = Arena(database.url("migrate"), fresh_kafka, tmp_path, lease_seconds=6.0)
+    await fresh_kafka.create_topics([TOPIC], PARTITIONS)
+    scan = await asyncpg.connect(database.url("scan"))
+    async with arena.relay() as victim:
+        await until(lambda: _shares(scan, [16]), deadline=30, what="the victim's shards")
+        async with running(arena.settings):
+            await until(lambda: _shares(scan, [8, 8]), deadline=30, what="the standby's shards")
+            await insert(writer, [OutboxRow(name_in_shard(shard), 1) for shard in range(16)])
+            await emptied(writer)
+            victim.send(signal.SIGKILL)
+            await victim.ended()
+            killed = time.monotonic()
+            await insert(writer, [OutboxRow(name_in_shard(shard), 2) for shard in range(16)])
+            await emptied(writer)
+            assert time.monotonic() - killed < 10
+    await scan.close()
 
 
 async def test_a_relay_that_waits_for_its_database_can_be_stopped(settings: Settings) -> None:

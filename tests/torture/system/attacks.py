@@ -13,6 +13,7 @@ from typing import Any
 from aiokafka.admin import AIOKafkaAdminClient
 
 from runtime.kafka import admin
+from tests.torture.system.evidence import keep_evidence
 from tests.torture.system.load import Load
 from tests.torture.system.probes import quiet, seconds_until_live, summary
 from tests.torture.system.verdict import EVENTS_TOPIC, Figures, judge, read_events
@@ -41,6 +42,9 @@ async def under_load(
         figures |= await judge(world, load)
         figures["commands_per_second"] = round(figures["commands"] / figures["seconds_of_load"], 1)
         figures["rss_mb"] = {name: round(member.rss_mb()) for name, member in world.fleet.members.items()}
+    except Exception as error:
+        await keep_evidence(world, error)
+        raise
     finally:
         await load.close()
 

@@ -127,7 +127,7 @@ class Fleet:
 
     def __init__(self, environment: Mapping[str, str], folder: Path) -> None:
         own = {name: value for name, value in os.environ.items() if not name.startswith(("CASESTREAM_", "DATABASE", "KAFKA"))}
-        self._environment, self._folder = {**own, **environment}, folder
+        self._environment, self.folder = {**own, **environment}, folder
         self.members: dict[str, Member] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -138,7 +138,7 @@ class Fleet:
         """A further member, started."""
         # The API answers probes on its own port; every other role has a page of its own.
         port = int(self._environment["CASESTREAM_HTTP__PORT"]) if role == "api" else free_ports(1)[0]
-        member = Member(role, number, self._environment, self._folder / f"{role}-{number}.log", port)
+        member = Member(role, number, self._environment, self.folder / f"{role}-{number}.log", port)
         self.members[member.name] = member
         member.start()
         return member

@@ -43,7 +43,7 @@ async def run_step(step: str, full: int, run: Callable[[int], Awaitable[dict[str
         check(line["figures"])
         line["passed"] = True
     except BaseException as error:
-        line["error"] = f"{type(error).__name__}: {error}"[:2000]
+        line["error"] = " ".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", [])])[:2000]
         raise
     finally:
         line["seconds"] = round(time.monotonic() - began, 1)

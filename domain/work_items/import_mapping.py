@@ -80,7 +80,7 @@ class ImportMapping(_Strict):
     def meaning(self, state: str, status: str) -> Meaning:
         """What a change to `state` means for an item that should be in `status`; 'unmapped' when the file is silent."""
         by_status = self.states.get(state, {})
-        return by_status.get(status) or by_status.get("*") or "unmapped"  # type: ignore[call-overload,no-any-return]
+        return by_status.get(status) or by_status.get("*") or "unmapped"  # type: ignore[call-overload]
 
 
 def load_mapping(path: Path) -> ImportMapping:

@@ -154,7 +154,7 @@ async def test_full_restarts(arena: Arena) -> None:
 @pytest.mark.torture
 @pytest.mark.timeout(3600)
 async def test_full_frozen_relays(arena: Arena) -> None:
-    figures = await once("frozen-relays", lambda: torture.frozen_relays(arena, ENDLESS, rounds=100))
+    figures = await once("frozen-relays", lambda: torture.frozen_relays(arena, ENDLESS, rounds=20))
 
     sound(figures)
     assert figures["deletes_by_an_old_term"] == 0

@@ -29,6 +29,7 @@ from runtime.stack.postgres_programs import find_postgres
 from schemas.work_items import ApplyAction, CreateWorkItem
 from tests.infrastructure import databases, servers
 from tests.infrastructure.databases import ClonedDatabase
+from tests.waiting import until
 
 ITEMS = 4000
 AIM = 0.6
@@ -68,6 +69,31 @@ async def calm(database: ClonedDatabase) -> None:
     await owner.close()
 
 
+def backends_cpu(postmaster: int) -> float:
+    """CPU seconds of all backends that a server has seen end."""
+    fields = Path(f"/proc/{postmaster}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
+
+
+async def postmaster_of(url: str) -> int:
+    """The server's first process, as its own pid file says."""
+    conn = await asyncpg.connect(url)
+    pid: str = await conn.fetchval("select split_part(pg_read_file('postmaster.pid'), E'\\n', 1)")
+    await conn.close()
+    return int(pid)
+
+
+async def all_ended(url: str) -> None:
+    """A backend's CPU time is the postmaster's to tell only after its end."""
+    conn = await asyncpg.connect(url)
+
+    async def gone() -> bool:
+        return not await conn.fetchval("select count(*) from pg_stat_activity where usename = 'cs_api'")
+
+    await until(gone, what="the clients' backends to end")
+    await conn.close()
+
+
 def act(which: str, database: ClonedDatabase, seconds: float, connections: int) -> Run:
     role: databases.Role = "worker" if which == "batch" else "api"
     words = [which, database.url(role), database.url("migrate"), str(seconds), str(connections if which == "command" else 1)]
@@ -75,11 +101,14 @@ def act(which: str, database: ClonedDatabase, seconds: float, connections: int) 
         [sys.executable, "-m", "benchmarks.work_items.acting", *words], capture_output=True, text=True, check=True
     ).stdout
     said = json.loads(answer)
-    return {"per_second": said["actions"] / said["seconds"], "cpu_ms": said["cpu"] / said["actions"] * 1000}
+    per_action = {"cpu_ms": said["cpu"] / said["actions"] * 1000, "server_cpu_ms": said["server_cpu"] / said["actions"] * 1000}
+    return {"per_second": said["actions"] / said["seconds"], **per_action}
 
 
-def pgbench(script: str, database: ClonedDatabase, seconds: float, connections: int, event: tuple[int, int]) -> Run:
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+def pgbench(
+    script: str, database: ClonedDatabase, seconds: float, connections: int, event: tuple[int, int], postmaster: int
+) -> Run:
+    before, server = resource.getrusage(resource.RUSAGE_CHILDREN), backends_cpu(postmaster)
     answer = subprocess.run(
         [
             str(find_postgres().folder / "pgbench"),
@@ -99,7 +128,9 @@ def pgbench(script: str, database: ClonedDatabase, seconds: float, connections: 
     assert done, answer
     assert rate, answer
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return {"per_second": float(rate[1]), "cpu_ms": cpu / int(done[1]) * 1000}
+    asyncio.run(all_ended(database.url("superuser")))
+    used = backends_cpu(postmaster) - server
+    return {"per_second": float(rate[1]), "cpu_ms": cpu / int(done[1]) * 1000, "server_cpu_ms": used / int(done[1]) * 1000}
 
 
 def compare(rounds: int, seconds: float, connections: int) -> dict[str, Any]:
@@ -110,10 +141,11 @@ def compare(rounds: int, seconds: float, connections: int) -> dict[str, Any]:
         template = asyncio.run(databases.make_template(server.address))
         database = asyncio.run(databases.clone(server.address, template))
         event = asyncio.run(prepare(database))
+        postmaster = asyncio.run(postmaster_of(server.address))
         sides: dict[str, Callable[[], Run]] = {
             "command": lambda: act("command", database, seconds, connections),
-            "same_round_trips": lambda: pgbench("same_round_trips", database, seconds, connections, event),
-            "one_statement": lambda: pgbench("one_statement", database, seconds, connections, event),
+            "same_round_trips": lambda: pgbench("same_round_trips", database, seconds, connections, event, postmaster),
+            "one_statement": lambda: pgbench("one_statement", database, seconds, connections, event, postmaster),
             "batch": lambda: act("batch", database, seconds, connections),
         }
         runs: dict[str, list[Run]] = {name: [] for name in sides}
@@ -142,6 +174,7 @@ def page(result: dict[str, Any]) -> str:
     rates = {name: sorted(run["per_second"] for run in runs) for name, runs in result["runs"].items()}
     middle = {name: statistics.median(found) for name, found in rates.items()}
     cpu = {name: statistics.median(run["cpu_ms"] for run in runs) for name, runs in result["runs"].items()}
+    server = {name: statistics.median(run["server_cpu_ms"] for run in runs) for name, runs in result["runs"].items()}
     pairs = zip(result["runs"]["command"], result["runs"]["same_round_trips"], strict=True)
     shares = sorted(ours["per_second"] / peer["per_second"] for ours, peer in pairs)
     share = statistics.median(shares)
@@ -152,7 +185,7 @@ def page(result: dict[str, Any]) -> str:
         "batch": "batch form, 200 actions in a transaction, 1 connection",
     }
     rows = [
-        f"| {labels[name]} | {middle[name]:.0f} | {found[0]:.0f}-{found[-1]:.0f} | {cpu[name]:.3f} |"
+        f"| {labels[name]} | {middle[name]:.0f} | {found[0]:.0f}-{found[-1]:.0f} | {cpu[name]:.3f} | {server[name]:.3f} |"
         for name, found in rates.items()
     ]
     machine, event = result["machine"], result["event_bytes"]
@@ -163,8 +196,8 @@ def page(result: dict[str, Any]) -> str:
 shared by PostgreSQL {machine["postgresql"]} (fsync on) and the client; load when it began: {result["load"]:.1f};
 an event of {event["headers"]} + {event["payload"]} bytes.
 
-| | actions/s, median | lowest-highest | client CPU ms per action |
-|---|---|---|---|
+| | actions/s, median | lowest-highest | client CPU ms per action | server CPU ms per action |
+|---|---|---|---|---|
 {chr(10).join(rows)}
 
 The command function does {share:.0%} (pairs: {shares[0]:.0%} to {shares[-1]:.0%}) of pgbench in as many round trips;

@@ -44,7 +44,7 @@ async def transaction(pool: asyncpg.Pool, tenant_id: str) -> AsyncIterator[Conne
             raise
         finally:
             await pool.release(conn)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
         if not is_transient(error):
             raise
         raise TransientError("asking the database failed; repeat the request") from error

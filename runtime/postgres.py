@@ -21,6 +21,8 @@ Role = Literal["api", "worker", "scan", "migrate"]
 TRANSIENT = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    # The driver lost track of a connection that broke in the middle of an answer; it never says so of a message.
+    asyncpg.InternalClientError,
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
     asyncpg.LockNotAvailableError,

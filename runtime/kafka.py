@@ -5,6 +5,7 @@ only clients see the physical ones. Clients come back unstarted; whoever starts 
 """
 
 import asyncio
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
@@ -20,6 +21,7 @@ _BATCH_BYTES = 1024 * 1024
 _FETCH_BYTES = 16 * 1024 * 1024
 METADATA_AGE_MS = 30_000
 _PRODUCE_TIMEOUT_MS = 10_000
+_END_LOOK_SECONDS = 0.02
 
 
 def physical(settings: Settings, topic: str) -> str:
@@ -96,7 +98,7 @@ async def abandon(client: AIOKafkaProducer) -> None:
     """Close a producer WITHOUT flushing: what it has not sent is never sent.
 
     `stop()` would flush first, and its late batches would land after the ones that a new producer sends again. The
-    sender has no public way to be stopped alone, hence the private attribute.
+    client has no public way to stop the sender alone, hence the private attributes.
     """
     client._closed = True
     sender = client._sender.sender_task
@@ -105,5 +107,18 @@ async def abandon(client: AIOKafkaProducer) -> None:
     # Closing the connections ends the requests that the sender still waits for.
     await client.client.close()
     if sender is not None:
-        await asyncio.wait({sender}, timeout=_PRODUCE_TIMEOUT_MS / 1000)
-    client._message_accumulator.fail_all(ConnectionError("the producer was abandoned"))
+        await _end(sender, client.client)
+    accumulator = client._message_accumulator
+    # A batch that was about to be sent again is not among the pending ones, but its own callback takes it out of them.
+    accumulator._pending_batches.update(batch for queue in accumulator._batches.values() for batch in queue)
+    accumulator.fail_all(ConnectionError("the producer was abandoned"))
+
+
+async def _end(sender: "asyncio.Task[None]", connections: Any) -> None:
+    """Until the sender has ended: its failed requests wait for news of the cluster, which a closed client never gets."""
+    patience = asyncio.get_running_loop().time() + _PRODUCE_TIMEOUT_MS / 1000
+    while not sender.done() and asyncio.get_running_loop().time() < patience:
+        news = connections._md_update_fut
+        if news is not None and not news.done():
+            news.set_result(False)
+        await asyncio.wait({sender}, timeout=_END_LOOK_SECONDS)

@@ -35,8 +35,8 @@ def _orphan(rejected: Rejected, tenant_id: str, work_item_id: str) -> Incident:
         tenant_id,
         ORPHAN,
         rejected.code,
-        f"a workflow instance speaks of work item {work_item_id[:80]}: {rejected.code}",
+        f"a workflow instance speaks of work item {work_item_id}: {rejected.code}",
         object_type="work_item",
-        object_id=work_item_id[:200],
+        object_id=work_item_id,
         cure="look the instance up in the onboarding admin pages; cancel it when the item was never sent",
     )

@@ -1,7 +1,7 @@
 """The same service for a whole batch of messages, as the Kafka door's shell calls it: load, decide each in order, save.
 
 `decide` is pure and folds: the state it returns is the next message's state. Decisions, store and events are those of
-`commands`, so both doors give one result. Refusals become WORK_ITEM_ACTION_REFUSED events without a number. Never
+`commands`, so both doors give one result. Refused commands become WORK_ITEM_ACTION_REFUSED without a number. Never
 begins, commits or retries; a ConcurrencyConflict from `save` means: roll back and take the same batch again.
 """
 
@@ -36,6 +36,8 @@ from schemas.onboarding import InstanceStatusChanged
 from schemas.work_items import ApplyAction, CreateWorkItem
 
 Command = CreateWorkItem | ApplyAction | InstanceStatusChanged
+# Stands for an id that is no UUID wherever a refusal is kept; the sender knows its command by the command's id.
+MALFORMED = "malformed-id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,11 @@ class Message:
         """The one spelling of the item's id; as it came when it is no UUID, and '' for an instance without item."""
         named = self.command.work_item_id or ""
         return canonical_id(named) or named
+
+    @property
+    def named_id(self) -> str:
+        """The item's id as we may keep it for ever: what is no UUID is a sender's text, perhaps about a person."""
+        return canonical_id(self.work_item_id) or MALFORMED
 
     @property
     def key(self) -> Key:
@@ -167,7 +174,7 @@ def _folded(rulings: Sequence[Ruling]) -> list[Written]:
 def _alarms(ruling: Ruling) -> Iterable[Incident]:
     if isinstance(ruling.outcome, Rejected):
         of_instance = isinstance(ruling.message.command, InstanceStatusChanged)
-        alarm = alarm_of(ruling.outcome, *ruling.message.key, of_instance=of_instance)
+        alarm = alarm_of(ruling.outcome, ruling.message.caller.tenant_id, ruling.message.named_id, of_instance=of_instance)
         if alarm:
             yield alarm
 
@@ -177,11 +184,10 @@ def _events(ruling: Ruling, now: datetime) -> Iterable[OutboxEvent]:
     match outcome:
         case Decided():
             yield from told(outcome, message.caller)
-        case Rejected():
-            yield refused(
-                outcome, message.work_item_id, message.caller, now, command_source=message.source, command_id=message.id
-            )
-        case Unchanged() | None:
+        case Rejected() if not isinstance(message.command, InstanceStatusChanged):
+            yield refused(outcome, message.named_id, message.caller, now, command_source=message.source, command_id=message.id)
+        case Rejected() | Unchanged() | None:
+            # News of an instance is no command: nobody waits for an answer, and an incident tells the people.
             pass
         case _:
             assert_never(outcome)

@@ -107,6 +107,40 @@ async def test_a_refusal_is_an_event_without_number_that_says_what_may_be_done(w
     assert (said[0]["commandSource"], said[0]["commandId"]) == ("test", "1")
 
 
+CANARY = "Ann Example, 1 January 1970"
+
+
+@pytest.mark.requirement("WI-3")
+async def test_an_id_that_is_no_uuid_is_kept_nowhere(world: World) -> None:
+    """Events and incidents are kept for ever, and erasure finds nobody in them."""
+    orders: list[batch.Command] = [act(CANARY, "Close"), create(CANARY), _instance_news(CANARY)]
+    async with world.worker() as conn:
+        await _run(conn, _messages(orders, engine()))
+    rows = await world.look("select aggregate_id, key, headers, payload from outbox_events order by id")
+    assert [row["aggregate_id"] for row in rows] == [batch.MALFORMED] * 2
+    assert [json.loads(row["payload"])["commandId"] for row in rows] == ["0", "1"]
+    (incident,) = await world.look("select * from incidents")
+    assert (incident["kind"], incident["object_id"]) == ("instance-without-item", batch.MALFORMED)
+    kept = b"".join(bytes(row[name]) for row in rows for name in ("key", "headers", "payload"))
+    assert CANARY not in kept.decode(errors="replace") + str(incident)
+
+
+@pytest.mark.requirement("WI-7")
+async def test_refused_news_of_an_instance_is_an_incident_and_no_answer(world: World) -> None:
+    unknown = new_id()
+    async with world.worker() as conn:
+        (ruling,) = await _run(conn, _messages([_instance_news(unknown)], engine()))
+    assert isinstance(ruling.outcome, Rejected)
+    assert await world.events(unknown) == []
+    assert [row["object_id"] for row in await world.look("select object_id from incidents")] == [unknown]
+
+
+def _instance_news(work_item_id: str) -> InstanceStatusChanged:
+    return InstanceStatusChanged.model_validate(
+        {"instanceId": "i", "workItemId": work_item_id, "cycle": 0, "status": "running", "changedAt": "2026-01-01T00:00:00Z"}
+    )
+
+
 async def test_one_batch_folds_creation_and_actions_of_one_item(world: World) -> None:
     item = new_id()
     orders: list[batch.Command] = [

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("schemas", "domain", "processors", "outbox_relay", "workers", "projections", "api", "runtime")
+ROOMS = ("schemas", "domain", "processors", "outbox_relay", "workers", "projections", "api", "runtime", "clients", "demo")
 
 
 @dataclass(slots=True)

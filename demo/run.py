@@ -11,6 +11,7 @@ from uuid import UUID
 import asyncpg
 from rich.progress import Progress
 
+from clients.work_items import COMMANDS_TOPIC, HttpPublisher, KafkaPublisher
 from demo import people
 from demo.events_seen import EventsReader, Seen
 from demo.latency import Latency, measure
@@ -20,7 +21,6 @@ from demo.volume import Poison, Volume, volume
 from domain.outbox import record_key
 from domain.work_items.import_mapping import ImportMapping
 from domain.work_items.importing import ImportCommand, Importer, Row
-from runtime.cli.publishing import COMMANDS_TOPIC, HttpPublisher, KafkaPublisher
 from runtime.kafka import physical, producer
 from runtime.postgres import role_url
 from runtime.settings import Settings

@@ -48,7 +48,10 @@ ALLOWED = frozenset(
     """.split()
 )
 
-_OUR_ROOMS = ("schemas", "domain", "processors", "outbox_relay", "workers", "projections", "api", "runtime")
+_OUR_ROOMS = (
+    *("schemas", "domain", "processors", "outbox_relay", "workers", "projections", "api", "runtime"),
+    *("clients", "demo"),
+)
 _LONGEST = 300
 _CODE = re.compile(r"[\w.:-]{0,100}")
 _SECRETS = re.compile(

@@ -13,10 +13,10 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
+from clients.work_items import HttpPublisher, KafkaPublisher, Tally
 from domain.work_items.import_mapping import ImportMapping, load_mapping
 from domain.work_items.importing import ImportCommand, Importer, Row
 from runtime.cli.output import show_rows
-from runtime.cli.publishing import HttpPublisher, KafkaPublisher, Tally
 from runtime.settings import Settings
 from schemas.errors import ConfigurationError
 

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4, uuid5
 
 import asyncpg
 
-from runtime.cli.publishing import COMMANDS_TOPIC
+from clients.work_items import COMMANDS_TOPIC
 from runtime.kafka import producer
 from schemas.envelope import CloudEvent, to_headers
 from schemas.work_items import WorkItemCreated, WorkItemStatusChanged

@@ -19,8 +19,8 @@ import httpx
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from clients.work_items import COMMANDS_TOPIC, envelope, request
 from domain.work_items.importing import ImportCommand
-from runtime.cli.publishing import COMMANDS_TOPIC, _request, envelope
 from runtime.kafka import abandon, producer
 from schemas.envelope import to_headers
 from tests.torture.system.lives import Life, new_life
@@ -138,7 +138,7 @@ class Load:
 
     async def post(self, command: ImportCommand) -> httpx.Response:
         """Over HTTP with its idempotency key, until there is an answer that is one."""
-        path, body = _request(command)
+        path, body = request(command)
         headers = {"authorization": f"Bearer {self._world.tokens[command.tenant_id]}", "idempotency-key": f'"{command.id}"'}
         end, attempt = time.monotonic() + _PATIENCE_SECONDS, 0
         while True:

@@ -12,7 +12,8 @@ from checks import ROOMS, ROOT
 SOUND = {
     "schemas.errors": "",
     "runtime.sql": "import schemas.errors",
-    "runtime.cli": "import api.work_items, processors.work_items, outbox_relay, workers, projections",
+    "runtime.postgres": "",
+    "runtime.cli": "import api.work_items, processors.work_items, outbox_relay, workers, projections, clients, demo",
     "domain.work_items": "",
     "domain.work_items.decisions": "import schemas.errors",
     "domain.work_items.transitions": "",
@@ -21,6 +22,8 @@ SOUND = {
     "processors.work_items": "import processors.shell, domain.work_items.store",
     "projections.board": "import processors.shell",
     "api.work_items": "import domain.work_items.store, runtime.sql",
+    "clients.work_items": "import domain.work_items, schemas.errors",
+    "demo.run": "import clients.work_items, runtime.sql",
 }
 BROKEN = {
     "schemas knows no other room": {"schemas.errors": "import runtime.sql"},
@@ -28,6 +31,9 @@ BROKEN = {
     "nothing imports the command line": {"runtime.sql": "import runtime.cli"},
     "a subject knows no door": {"domain.work_items.store": "import processors.shell"},
     "doors never import each other": {"projections.board": "import processors.work_items"},
+    "a client knows no door and no database": {"clients.work_items": "import runtime.sql"},
+    "the demo uses the doors and imports none": {"demo.run": "import api.work_items"},
+    "only the command line and the demo use a client or the demo": {"workers": "import clients.work_items"},
     "decisions know only the language": {"domain.work_items.decisions": "import runtime.sql"},
 }
 

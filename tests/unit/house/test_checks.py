@@ -153,7 +153,7 @@ def test_the_project_ships_every_room() -> None:
     from checks import ROOMS
 
     packages = pyproject["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
-    assert set(packages) == {*ROOMS, "migrations", "definitions"}
+    assert set(packages) == {*ROOMS, "migrations", "definitions", "deploy"}
     assert set(ROOMS) == set(pyproject["tool"]["importlinter"]["root_packages"])
 
 

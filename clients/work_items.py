@@ -82,7 +82,7 @@ class HttpPublisher:
             self.tally.refused[command.name, response.json().get("error", str(response.status_code))] += 1
 
     async def _send(self, client: httpx.AsyncClient, command: ImportCommand) -> httpx.Response:
-        path, body = _request(command)
+        path, body = request(command)
         headers = {"authorization": f"Bearer {self._tokens[command.tenant_id]}", "idempotency-key": f'"{command.id}"'}
         for attempt in range(60):
             try:
@@ -95,7 +95,7 @@ class HttpPublisher:
         raise TransientError(f"the API at {self._url} did not answer for a minute: is it running? casestream status")
 
 
-def _request(command: ImportCommand) -> tuple[str, object]:
+def request(command: ImportCommand) -> tuple[str, object]:
     given = command.command
     left_out = {"schema_version", "requested_by"}
     if isinstance(given, CreateWorkItem):

@@ -5,7 +5,17 @@ from typing import Any
 
 from schemas.models import Payload
 from schemas.published import payload_schema
-from schemas.registry import DAY_MS, FOR_EVER_MS, GROUPS, MAX_MESSAGE_BYTES, SENDERS, TOPICS, Topic, dlt_topic
+from schemas.registry import (
+    DAY_MS,
+    FOR_EVER_MS,
+    GROUPS,
+    MAX_MESSAGE_BYTES,
+    RESERVED_GROUPS,
+    SENDERS,
+    TOPICS,
+    Topic,
+    dlt_topic,
+)
 from schemas.types import MODELS
 
 _TOPICS_HEAD = f"""# Topics and groups
@@ -69,7 +79,8 @@ def topics_page() -> str:
         ("source", "roles", "internal actions"),
         ((f"`{s.source}`", ", ".join(sorted(s.roles)), "yes" if s.internal else "no") for s in SENDERS.values()),
     )
-    return f"{_TOPICS_HEAD}\n{topics}\n{_GROUPS_HEAD}\n{groups}\n{_SENDERS_HEAD}\n{senders}"
+    reserved = "".join(f"The name `{name}` is reserved for {what}.\n" for name, what in RESERVED_GROUPS.items())
+    return f"{_TOPICS_HEAD}\n{topics}\n{_GROUPS_HEAD}\n{groups}\n{reserved}\n{_SENDERS_HEAD}\n{senders}"
 
 
 def events_page() -> str:

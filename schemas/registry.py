@@ -175,6 +175,9 @@ PROJECTION_VERSIONS: dict[str, tuple[str, int, tuple[str, ...]]] = {
     "work_item_board.v1": ("work_item_board", 1, ("work-items.events.v1",)),
 }
 
+# A name that the documents give away before its processor exists; no other group may take it (SP-11).
+RESERVED_GROUPS: dict[str, str] = {"workflow-engine": "the rules that read crm.entity.events"}
+
 GROUPS: dict[str, Group] = {
     group.name: group
     for group in (

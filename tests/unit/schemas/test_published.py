@@ -13,7 +13,16 @@ from schemas import published
 from schemas.asyncapi import document
 from schemas.envelope import CloudEvent
 from schemas.errors import UndecodableMessage, UnknownMessageType
-from schemas.registry import FOR_EVER_MS, GROUPS, PROJECTION_VERSIONS, TOPICS, dead_letter_topics, dlt_topic, sender
+from schemas.registry import (
+    FOR_EVER_MS,
+    GROUPS,
+    PROJECTION_VERSIONS,
+    RESERVED_GROUPS,
+    TOPICS,
+    dead_letter_topics,
+    dlt_topic,
+    sender,
+)
 from schemas.types import MODELS, parse
 
 TIME = "2026-01-02T03:04:05Z"
@@ -127,6 +136,9 @@ def test_no_reason_quotes_the_data() -> None:
 def test_the_documents_names_are_kept() -> None:
     assert "crm.entity.events" in TOPICS
     assert TOPICS["crm.entity.events"].types == ("EntityChangeEvent",)
+    # Until the rules take it, nobody else may; then it reads the documents' topic.
+    assert "workflow-engine" in RESERVED_GROUPS or "crm.entity.events" in GROUPS["workflow-engine"].topics
+    assert not RESERVED_GROUPS.keys() & GROUPS.keys()
 
 
 @pytest.mark.hole("one-topic-one-writer")

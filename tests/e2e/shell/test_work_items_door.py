@@ -13,6 +13,7 @@ from tests.infrastructure.topics import FreshKafka
 from tests.waiting import until
 
 TOPIC = "work-items.commands.v1"
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 async def seed(database: ClonedDatabase) -> None:
@@ -28,7 +29,7 @@ async def test_commands_are_applied_once_and_refusals_are_told(database: ClonedD
     item = str(uuid.uuid4())
     commands = [
         event(CreateWorkItem(work_item_id=item, title="Broken printer"), source="crm"),
-        event(ApplyAction(work_item_id=item, action="Assign", new_assignee_id="u1"), source="crm"),
+        event(ApplyAction(work_item_id=item, action="Assign", new_assignee_id="u1"), source="crm", traceparent=TRACE),
         event(ApplyAction(work_item_id=item, action="Close"), source="crm"),
     ]
     await produce(fresh_kafka, TOPIC, [*commands, *commands])
@@ -38,7 +39,7 @@ async def test_commands_are_applied_once_and_refusals_are_told(database: ClonedD
 
     (found,) = await rows(database, "select status, assignee_id, version from work_items")
     assert (found["status"], found["assignee_id"]) == ("in_progress", "u1")
-    told = await rows(database, "select event_type, sequence from outbox_events order by id")
+    told = await rows(database, "select event_type, sequence, traceparent from outbox_events order by id")
     assert [row["event_type"] for row in told] == [
         "WORK_ITEM_CREATED",
         "WORK_ITEM_STATUS_CHANGED",
@@ -47,6 +48,8 @@ async def test_commands_are_applied_once_and_refusals_are_told(database: ClonedD
         "WORK_ITEM_ACTION_REFUSED",
     ]
     assert [row["sequence"] for row in told] == [1, 2, 3, 4, None]
+    # The command's trace goes on in the events that it caused, and in no others; the relay sends this column as header.
+    assert [row["traceparent"] for row in told] == [None, None, TRACE, TRACE, None]
     assert not await rows(database, "select * from parked_messages")
 
 

@@ -136,7 +136,8 @@ create table waiting_messages (
 );
 create index waiting_messages_by_aggregate on waiting_messages (group_name, topic, tenant_id, source, aggregate, sequence);
 
--- A key whose messages are set aside because one of them could not be applied.
+-- A key whose messages are set aside because one of them could not be applied. A producer with another partitioner may
+-- spread a key over partitions; each partition has its own owner, so each has its own mark.
 create table parked_keys (
     group_name text not null,
     topic      text not null,
@@ -144,7 +145,7 @@ create table parked_keys (
     key        bytea not null,
     tenant_id  text not null,
     since      timestamptz not null default cs_now(),
-    primary key (group_name, topic, key)
+    primary key (group_name, topic, partition, key)
 );
 
 -- Every parked message, with its reason; followers of a poisoned key have reason 'follows'.
@@ -167,7 +168,7 @@ create table parked_messages (
     parked_at   timestamptz not null default cs_now(),
     primary key (group_name, topic, partition, "offset")
 );
-create index parked_messages_by_key on parked_messages (group_name, topic, key, "offset");
+create index parked_messages_by_key on parked_messages (group_name, topic, partition, key, "offset");
 create index parked_messages_ordered on parked_messages (group_name, topic, partition) where ordered is not null;
 create index parked_messages_by_fingerprint on parked_messages (group_name, fingerprint, parked_at);
 

@@ -39,7 +39,7 @@ class Affected:
 
     group: str
     positions: tuple[tuple[str, int, int], ...]
-    keys: tuple[tuple[str, bytes], ...]
+    keys: tuple[tuple[str, int, bytes], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ async def select(conn: Connection, selection: Selection) -> Affected:
     )
     if not rows:
         raise NotFound(f"find parked messages of group {selection.group}: none matches; see `casestream dlt list`")
-    keys = {(row["topic"], row["key"]): None for row in rows if row["key"] is not None}
+    keys = {(row["topic"], row["partition"], row["key"]): None for row in rows if row["key"] is not None}
     return Affected(selection.group, tuple((row["topic"], row["partition"], row["offset"]) for row in rows), tuple(keys))
 
 
@@ -128,7 +128,11 @@ async def order(
     ordered: int = 0
     for keys in _chunks(affected.keys):
         ordered += await queries.order_keys(
-            conn, group_name=affected.group, topics=[topic for topic, _ in keys], keys=[key for _, key in keys]
+            conn,
+            group_name=affected.group,
+            topics=[topic for topic, _, _ in keys],
+            partitions=[partition for _, partition, _ in keys],
+            keys=[key for _, _, key in keys],
         )
     named = 0
     for positions in _chunks(affected.positions):
@@ -151,8 +155,9 @@ async def progress(conn: Connection, affected: Affected) -> Progress:
     row = await queries.count_orders(
         conn,
         group_name=affected.group,
-        key_topics=[topic for topic, _ in affected.keys],
-        keys=[key for _, key in affected.keys],
+        key_topics=[topic for topic, _, _ in affected.keys],
+        key_partitions=[partition for _, partition, _ in affected.keys],
+        keys=[key for _, _, key in affected.keys],
         **_positions(affected.positions),
     )
     return Progress(row["ordered"], row["remaining"])

@@ -38,7 +38,8 @@ order by p.topic, p.partition, p."offset";
 -- name: order_keys!
 -- All rows of these keys: only whole keys can be applied in order.
 update parked_messages set ordered = 'redrive'
-where group_name = :group_name and (topic, key) in (select * from unnest(:topics::text[], :keys::bytea[]));
+where group_name = :group_name
+  and (topic, partition, key) in (select * from unnest(:topics::text[], :partitions::int[], :keys::bytea[]));
 
 -- name: order_messages!
 -- These rows, whatever their key.
@@ -51,5 +52,5 @@ where group_name = :group_name
 select count(*) filter (where p.ordered is not null) as ordered, count(*) as remaining
 from parked_messages p
 where p.group_name = :group_name
-  and ((p.topic, p.key) in (select * from unnest(:key_topics::text[], :keys::bytea[]))
+  and ((p.topic, p.partition, p.key) in (select * from unnest(:key_topics::text[], :key_partitions::int[], :keys::bytea[]))
        or (p.topic, p.partition, p."offset") in (select * from unnest(:topics::text[], :partitions::int[], :offsets::bigint[])));

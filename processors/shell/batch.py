@@ -14,12 +14,12 @@ from typing import Any, Protocol
 import asyncpg
 
 from processors.shell.decoding import decode, poison
-from processors.shell.messages import Aggregate, Decoded, Identity, Message, Poison, Position, Record
+from processors.shell.messages import Aggregate, Decoded, Identity, Message, OrderKey, Poison, Position, Record
 from processors.shell.offsets import Owned, Partition, fence, queries
 from processors.shell.plan import FOLLOWS, Known, Outcome, Plan, aggregates_of, keys_of, unnumbered
 from processors.shell.processor import Processor
 from processors.shell.sequences import columns_of
-from processors.shell.set_aside import park, settle_orders, wait
+from processors.shell.set_aside import key_columns, park, settle_orders, wait
 from runtime.failpoints import reach
 from runtime.postgres import array_literal
 from runtime.sql import Connection
@@ -119,13 +119,14 @@ class BatchApplier:
 
     async def _look_up(self, conn: Connection, batch: Batch) -> Known:
         known = Known()
-        if keys := set(keys_of(batch.items)):
-            topics, order_keys = [topic for topic, _ in keys], [key for _, key in keys]
-            rows = await queries.find_marked_keys(conn, group_name=self.group, topics=topics, keys=order_keys)
+        if keys := list(keys_of(batch.items)):
+            rows = await queries.find_marked_keys(conn, group_name=self.group, **key_columns(keys))
             # A queue moves only from its head: what follows a parked message is never let through without it.
             moved = batch.redriven & {item.record.position for item in batch.items}
             known.marked = {
-                (row["topic"], row["key"]) for row in rows if (row["topic"], row["partition"], row["head"]) not in moved
+                OrderKey(row["topic"], row["partition"], row["key"])
+                for row in rows
+                if (row["topic"], row["partition"], row["head"]) not in moved
             }
         if aggregates := aggregates_of(batch.items):
             known.last = await self.processor.sequences.last_applied(conn, self.group, aggregates)

@@ -31,7 +31,7 @@ from processors.shell.batch import Batch, BatchApplier, next_offsets
 from processors.shell.committing import Committer, Stopping
 from processors.shell.dead_letters import DeadLetterTopic
 from processors.shell.lag import MEASURE_SECONDS, LagGauge
-from processors.shell.messages import Position, Record
+from processors.shell.messages import Decoded, Position, Record
 from processors.shell.offsets import LostFence, Owned, Partition
 from processors.shell.park_rate import ParkRate
 from processors.shell.plan import Outcome
@@ -49,6 +49,14 @@ POLL_MS = 200
 ROUND_SECONDS = 1.0
 MIRROR_SECONDS = 0.5
 TELL_SECONDS = 5.0
+# Every statement of a batch looks up keys that stand in an array. A plan made while a table was small, or by a guess at the
+# array's length, reads the whole table for each batch: a rebuild from the first event then slows down with every row.
+KEY_LOOKUPS = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
 
 
 class GroupMember:
@@ -86,6 +94,7 @@ class GroupMember:
             if self._rounds.stopped:
                 self.hold()
             if clock() >= self._next_round:
+                await self._pass_holes()
                 await self._rounds.go(dict(self._assignment.owned))
                 self._next_round = clock() + ROUND_SECONDS
             await self._poll()
@@ -106,7 +115,7 @@ class GroupMember:
             await self._pause()
 
     async def _connect(self, stack: AsyncExitStack) -> None:
-        self._pool = await self._unless_stopping(open_pool(self.settings, "worker", size=2))
+        self._pool = await self._unless_stopping(open_pool(self.settings, "worker", size=2, reset=False, planner=KEY_LOOKUPS))
         stack.push_async_callback(self._pool.close)
         dead_letters = DeadLetterTopic(self.settings, self.group)
         stack.push_async_callback(dead_letters.close)
@@ -168,7 +177,23 @@ class GroupMember:
         items = [self._applier.decode(record) for record in records if _expected(record, owned)]
         if items:
             await reach("shell.after-fetch")
-            await self._committer.commit(Batch(items, next_offsets(items)))
+            await self._committer.commit(Batch(items, await self._behind(items)))
+
+    async def _behind(self, items: Sequence[Decoded]) -> dict[Partition, int]:
+        """Where the client stands after these items: past a transaction's markers, which are offsets without a record."""
+        places = {partition: self._assignment.topic_partition(partition) for partition in next_offsets(items)}
+        return {partition: int(await self._consumer.position(place)) for partition, place in places.items()}
+
+    async def _pass_holes(self) -> None:
+        """Follow the client over offsets that hold no record for us: markers, aborted transactions. Nothing is in flight here."""
+        holes = {}
+        for partition, own in self._assignment.owned.items():
+            if partition not in self._assignment.halted:
+                position = await self._consumer.position(self._assignment.topic_partition(partition))
+                if position > own.position:
+                    holes[partition] = int(position)
+        if holes:
+            await self._committer.commit(Batch([], holes))
 
     def _record(self, record: ConsumerRecord[bytes, bytes]) -> Record:
         position = Position(logical(self.settings, record.topic), record.partition, record.offset)

@@ -18,6 +18,14 @@ class Position(NamedTuple):
     offset: int
 
 
+class OrderKey(NamedTuple):
+    """Whose messages must keep their order: a key, within the partition that its owner reads."""
+
+    topic: str
+    partition: int
+    key: bytes
+
+
 class Aggregate(NamedTuple):
     """Whose events are numbered: one writer's aggregate on one topic."""
 
@@ -50,9 +58,11 @@ class Record:
     timestamp: int
 
     @property
-    def order_key(self) -> tuple[str, bytes] | None:
+    def order_key(self) -> OrderKey | None:
         """Records that share it must keep their order; one without a key has none, nor one whose key is never accepted."""
-        return None if self.key is None or len(self.key) > MAX_KEY_BYTES else (self.position.topic, self.key)
+        if self.key is None or len(self.key) > MAX_KEY_BYTES:
+            return None
+        return OrderKey(self.position.topic, self.position.partition, self.key)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,10 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from processors.shell.messages import Aggregate, Decoded, Identity, Message, Poison, Position, Record, identity_of
+from processors.shell.messages import Aggregate, Decoded, Identity, Message, OrderKey, Poison, Position, Record, identity_of
 from processors.shell.processor import Decided
 from schemas.envelope import CloudEvent
 
-OrderKey = tuple[str, bytes]
 Decide = Callable[[Any, Message], Decided[Any, Any]]
 
 FOLLOWS = "follows"

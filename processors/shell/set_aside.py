@@ -6,7 +6,7 @@ Runs inside the batch's transaction. Parking advances neither inbox nor sequence
 from collections.abc import Sequence
 
 from domain.incidents import Incident, open_incidents
-from processors.shell.messages import MAX_KEY_BYTES, Decoded, Poison, Position, Record
+from processors.shell.messages import MAX_KEY_BYTES, Decoded, OrderKey, Poison, Position, Record
 from processors.shell.offsets import queries
 from processors.shell.plan import FOLLOWS, Outcome
 from runtime.sql import Connection
@@ -52,7 +52,7 @@ async def park(conn: Connection, group: str, parked: Sequence[Poison]) -> None:
         group_name=group,
         topics=[record.position.topic for record in records],
         partitions=[record.position.partition for record in records],
-        keys=[record.order_key and record.order_key[1] for record in records],
+        keys=[record.order_key and record.order_key.key for record in records],
         tenant_ids=tenants,
     )
     await _report(conn, group, parked)
@@ -95,8 +95,16 @@ async def settle_orders(
         (failed, (queries.drop_orders,)),
     ):
         for statement in statements if keys else ():
-            pairs = sorted(keys)
-            await statement(conn, group_name=group, topics=[topic for topic, _ in pairs], keys=[key for _, key in pairs])
+            await statement(conn, group_name=group, **key_columns(sorted(keys)))
+
+
+def key_columns(keys: Sequence[OrderKey]) -> dict[str, list[object]]:
+    """Array parameters that name the keys."""
+    return {
+        "topics": [key.topic for key in keys],
+        "partitions": [key.partition for key in keys],
+        "keys": [key.key for key in keys],
+    }
 
 
 def _record_columns(records: Sequence[Record]) -> dict[str, list[object]]:

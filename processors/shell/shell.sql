@@ -30,10 +30,10 @@ returning o.topic, o.partition;
 -- Which of these keys are marked, and the offset at which each one's queue begins.
 select k.topic, k.partition, k.key,
        (select min(p."offset") from parked_messages p
-        where p.group_name = k.group_name and p.topic = k.topic and p.key = k.key) as head
+        where p.group_name = k.group_name and p.topic = k.topic and p.partition = k.partition and p.key = k.key) as head
 from parked_keys k
 where k.group_name = :group_name
-  and (k.topic, k.key) in (select * from unnest(:topics::text[], :keys::bytea[]));
+  and (k.topic, k.partition, k.key) in (select * from unnest(:topics::text[], :partitions::int[], :keys::bytea[]));
 
 -- name: find_seen_identities
 select tenant_id, source, event_id from inbox
@@ -99,7 +99,7 @@ set attempts = p.attempts + (excluded.reason <> 'follows')::int,
 
 -- name: mark_keys!
 insert into parked_keys (group_name, topic, partition, key, tenant_id)
-select distinct on (t.topic, t.key) :group_name, t.topic, t.partition, t.key, t.tenant_id
+select distinct on (t.topic, t.partition, t.key) :group_name, t.topic, t.partition, t.key, t.tenant_id
 from unnest(:topics::text[], :partitions::int[], :keys::bytea[], :tenant_ids::text[]) as t (topic, partition, key, tenant_id)
 where t.key is not null
 on conflict do nothing;
@@ -134,20 +134,21 @@ where group_name = :group_name
 -- The queue of a key is empty: later messages flow again.
 delete from parked_keys k
 where k.group_name = :group_name
-  and (k.topic, k.key) in (select * from unnest(:topics::text[], :keys::bytea[]))
-  and not exists (select from parked_messages p where p.group_name = k.group_name and p.topic = k.topic and p.key = k.key);
+  and (k.topic, k.partition, k.key) in (select * from unnest(:topics::text[], :partitions::int[], :keys::bytea[]))
+  and not exists (select from parked_messages p
+                  where p.group_name = k.group_name and p.topic = k.topic and p.partition = k.partition and p.key = k.key);
 
 -- name: continue_orders!
 -- A page of a key went well: the rest of the key follows, also what arrived after the order.
 update parked_messages set ordered = 'redrive'
 where group_name = :group_name and ordered is null
-  and (topic, key) in (select * from unnest(:topics::text[], :keys::bytea[]));
+  and (topic, partition, key) in (select * from unnest(:topics::text[], :partitions::int[], :keys::bytea[]));
 
 -- name: drop_orders!
 -- A key failed again: what its other rows were ordered to do is over too.
 update parked_messages set ordered = null
 where group_name = :group_name and ordered is not null
-  and (topic, key) in (select * from unnest(:topics::text[], :keys::bytea[]));
+  and (topic, partition, key) in (select * from unnest(:topics::text[], :partitions::int[], :keys::bytea[]));
 
 -- name: list_gaps
 -- Aggregates of our partitions that wait for a number, with their lowest waiting one.

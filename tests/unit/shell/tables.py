@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from processors.shell.messages import Aggregate, Decoded, Identity, Message, Poison, Position, Record
+from processors.shell.messages import Aggregate, Decoded, Identity, Message, OrderKey, Poison, Position, Record
 from processors.shell.plan import Known, Outcome, Plan, aggregates_of
 from processors.shell.processor import Decided
 from schemas.envelope import CloudEvent
@@ -87,7 +87,7 @@ class Tables:
     def _look_up(self, items: Sequence[Decoded], let_through: set[str | None]) -> Known:
         aggregates = set(aggregates_of(items))
         return Known(
-            marked={(TOPIC, key.encode()) for key in self.marked if key not in let_through},
+            marked={OrderKey(TOPIC, 0, key.encode()) for key in self.marked if key not in let_through},
             last={aggregate: last for aggregate, last in self.last.items() if aggregate in aggregates},
             waiting={
                 (aggregate, number): self.decode(sent)

@@ -13,6 +13,7 @@ from domain.work_items import batch
 from processors.shell import AppliedSequences, Decided, Message
 from runtime.sql import Connection
 from schemas.caller import Caller
+from schemas.envelope import caused_by
 from schemas.models import Payload
 from schemas.onboarding import InstanceStatusChanged
 from schemas.registry import WORK_ITEMS, sender
@@ -63,5 +64,5 @@ def _caller(message: Message) -> Caller:
         source=known.work_item_source,
         internal=known.internal,
         traceparent=event.traceparent,
-        causation=(*event.causation, event.id),
+        causation=caused_by(event),
     )

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 
 from schemas.errors import UndecodableMessage
 from schemas.structured import read_structured
@@ -197,6 +198,15 @@ def _causation(text: str | None) -> tuple[str, ...]:
             f"CloudEvents attribute causation must be at most {MAX_CAUSATION} ids with commas between them"
         )
     return chain
+
+
+def caused_by(event: CloudEvent) -> tuple[str, ...]:
+    """The chain of what `event` causes: its own chain and itself, the last MAX_CAUSATION links of it.
+
+    An id with a comma would read as two links, so its hash stands for it.
+    """
+    link = event.id if "," not in event.id else sha256(event.id.encode()).hexdigest()
+    return (*event.causation, link)[-MAX_CAUSATION:]
 
 
 def _traceparent(text: str | None) -> str | None:

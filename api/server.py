@@ -34,7 +34,8 @@ async def run(settings: Settings, stop: asyncio.Event, *, listener: socket.socke
     listener = listener or listen(settings)
     pool = await open_pool(settings, "api", size=settings.pool.max_size, min_size=0, reset=False)
     try:
-        app = create_app(settings, pool, Verifier(settings.jwt_issuers), retries=RETRIES)
+        key = settings.cursor_key.get_secret_value().encode() if settings.cursor_key else None
+        app = create_app(settings, pool, Verifier(settings.jwt_issuers), cursor_key=key, retries=RETRIES)
         host, port = listener.getsockname()[:2]
         log.info("listening", host=host, port=port)
         await serve(app, listener, stop)

@@ -35,7 +35,7 @@ async def show(console: Console, books: Books, analyst: asyncpg.Connection, url:
     if not problems:
         console.print("[green]The books balance.[/green]")
     console.print(
-        f"API documents: {url}/docs   Parked messages: casestream dlt list   Lag: casestream group lag", highlight=False
+        f"API document: {url}/openapi.json   Parked messages: casestream dlt list   Lag: casestream group lag", highlight=False
     )
     return not problems
 

@@ -22,7 +22,7 @@ def status() -> None:
 
 @app.command("reset-floor")
 def reset_floor(
-    apply: Annotated[bool, typer.Option("--apply", help="Do it; without it only say what would change.")] = False,
+    execute: Annotated[bool, typer.Option("--execute", help="Do it; without it only say what would change.")] = False,
 ) -> None:
     """Set every floor to 0: after a restore, a failover to a copy that lags, or a reset of the outbox's sequence.
 
@@ -30,10 +30,10 @@ def reset_floor(
     """
     hidden = _ask(relay.rows_below_floor)
     output.show_record({"shards": len(_ask(relay.list_shards)), "rows_below_their_floor": sum(hidden.values())})
-    if apply:
+    if execute:
         output.remark(f"{_ask(relay.reset_floors)} floors are 0 now; running relays take their shards again")
     else:
-        output.remark("dry run: nothing was changed; add --apply to set the floors to 0")
+        output.remark("dry run: nothing was changed; add --execute to set the floors to 0")
 
 
 def _ask(question: Callable[[Any], Awaitable[Any]]) -> Any:

@@ -46,12 +46,12 @@ def test_status_shows_owner_term_floor_and_backlog_of_every_shard(database: Clon
     assert shards[4]["oldest_unsent_seconds"] is None
 
 
-def test_reset_floor_is_a_dry_run_until_it_is_told_to_apply(database: ClonedDatabase) -> None:
+def test_reset_floor_is_a_dry_run_until_it_is_told_to_execute(database: ClonedDatabase) -> None:
     ask(_prepare(database))
 
     assert casestream(database, "relay", "reset-floor") == {"shards": 16, "rows_below_their_floor": 2}
     assert casestream(database, "relay", "status")[5]["floor"] == 2
-    casestream(database, "relay", "reset-floor", "--apply")
+    casestream(database, "relay", "reset-floor", "--execute")
 
     fifth = casestream(database, "relay", "status")[5]
     assert (fifth["owner"], fifth["term"], fifth["floor"], fifth["unsent"]) == (None, 8, 0, 3)

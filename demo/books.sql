@@ -20,9 +20,6 @@ from work_items w
 left join projections.work_item_board__v1 b on b.tenant_id = w.tenant_id and b.work_item_id = w.id::text
 where w.id = any (:item_ids::uuid[]) and coalesce(b.ce_sequence, 0) < w.event_sequence;
 
--- name: items_of_run$
-select count(*) from work_items where id = any (:item_ids::uuid[]);
-
 -- name: reopened_items$
 select count(*) from projections.work_item_board__v1 where work_item_id = any (:item_ids::text[]) and reopen_count > 0;
 

@@ -8,7 +8,6 @@ added at the Kafka clients' edge.
 from dataclasses import dataclass, field
 from typing import Literal
 
-Cleanup = Literal["delete"]
 DAY_MS = 86_400_000
 WEEK_MS = 7 * DAY_MS
 FOR_EVER_MS = -1

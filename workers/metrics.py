@@ -6,5 +6,6 @@ leader = Gauge("worker_leader", "1 while this process holds the job's lease.", [
 rounds = Counter("worker_rounds_total", "Rounds of the leased jobs, by result.", ["job", "result"])
 deleted = Counter("housekeeping_deleted_rows_total", "Expired rows that were removed.", ["table"])
 disagreements = Gauge("coupling_disagreements", "Coupled pairs that disagreed in the last round.")
+failed_tenants = Gauge("coupling_failed_tenants", "Tenants whose coupled pairs could not be looked at in the last round.")
 incidents_open = Gauge("incidents_open", "Open incidents, by kind.", ["kind"])
 groups_stopped = Gauge("consumer_groups_stopped", "Groups that are stopped, by themselves or by an operator.")

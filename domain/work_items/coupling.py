@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 from domain.incidents import Incident, open_incidents
 from domain.incidents.resolve import resolve_incidents
@@ -17,6 +18,9 @@ from runtime.sql import Connection, load_queries
 
 queries = load_queries(Path(__file__).with_name("coupling.sql"))
 PATIENCE = timedelta(seconds=60)
+# Rows of the living side that one statement looks at: far below what the role's statement_timeout allows.
+PAGE_SIZE = 5000
+FIRST = UUID(int=0)
 _CURE = {
     "completed": "close the work item, or reopen the instance in the onboarding admin pages",
     "running": "cancel or complete the instance in the onboarding admin pages, or reopen the work item",
@@ -36,23 +40,45 @@ class Disagreement:
     since: datetime
 
 
-async def list_disagreeing_pairs(
-    conn: Connection, *, older_than: timedelta = PATIENCE, page_size: int = 1000
-) -> list[Disagreement]:
-    """The pairs of the connection's tenants that disagree."""
-    rows = await queries.list_disagreeing_pairs(conn, older_than=older_than, page_size=page_size)
-    return [Disagreement(**dict(row)) for row in rows]
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """One way to disagree: the names of the two queries that walk its living side by item id."""
+
+    find_end: str
+    list_pairs: str
 
 
-async def reconcile_coupling(conn: Connection, *, older_than: timedelta = PATIENCE) -> Sequence[Disagreement]:
-    """Open an incident for each pair that disagrees, resolve those of pairs that agree again; the pairs found."""
-    pairs = await list_disagreeing_pairs(conn, older_than=older_than)
+WALKS = (
+    Walk("find_end_of_open_items", "list_open_items_of_ended_instances"),
+    Walk("find_end_of_running_instances", "list_running_instances_of_ended_items"),
+)
+
+
+async def report_disagreements(
+    conn: Connection,
+    tenant_id: str,
+    walk: Walk,
+    after: UUID,
+    *,
+    older_than: timedelta = PATIENCE,
+    page_size: int = PAGE_SIZE,
+) -> tuple[Sequence[Disagreement], UUID | None]:
+    """Open an incident for each pair of one page that disagrees: those pairs, and where the next page begins."""
+    place = {"tenant_id": tenant_id, "after": after}
+    upto = await getattr(queries, walk.find_end)(conn, **place, page_size=page_size)
+    if upto is None:
+        return (), None
+    rows = await getattr(queries, walk.list_pairs)(conn, **place, upto=upto, older_than=older_than)
+    pairs = [Disagreement(**dict(row)) for row in rows]
     await open_incidents(conn, [_incident(pair) for pair in pairs])
-    agreeing = await queries.list_agreeing_incidents(conn)
-    await resolve_incidents(
-        conn, [row["incident_id"] for row in agreeing], resolved_by="system:reconciler", resolution="the pair agrees again"
-    )
-    return pairs
+    return pairs, upto
+
+
+async def resolve_agreements(conn: Connection, tenant_id: str, *, page_size: int = PAGE_SIZE) -> int:
+    """Resolve a page of the incidents whose pairs agree again; how many."""
+    agreeing = await queries.list_agreeing_incidents(conn, tenant_id=tenant_id, page_size=page_size)
+    ids = [row["incident_id"] for row in agreeing]
+    return len(await resolve_incidents(conn, ids, resolved_by="system:reconciler", resolution="the pair agrees again"))
 
 
 def _incident(pair: Disagreement) -> Incident:

@@ -3,15 +3,16 @@
 import asyncio
 import json
 import random
+import re
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
-from domain.work_items import batch, commands
-from domain.work_items.coupling import list_disagreeing_pairs, reconcile_coupling
+from domain.work_items import batch, commands, coupling
 from domain.work_items.decisions import Decided
 from domain.work_items.transitions import UI_ACTIONS
 from schemas.caller import Caller
@@ -106,6 +107,15 @@ async def test_a_refusal_is_an_event_without_number_that_says_what_may_be_done(w
     assert (said[0]["status"], said[0]["version"], said[0]["action"]) == ("open", 2, "Close")
     assert (said[0]["commandSource"], said[0]["commandId"]) == ("test", "1")
 
+
+_ENDED_ITEMS = """
+insert into work_items (tenant_id, id, status, version, event_sequence, history_length, coupling, title, priority, source,
+                        occurred_at, last_action_at, closed_at, created_by, updated_by)
+select 'north', gen_random_uuid(), 'closed', 1, 1, 1, 'strong', 't', 'low', 'CRM_UI', now(), now(), now(), 'u', 'u'
+from generate_series(1, 3000)"""
+_COMPLETED_INSTANCES = """
+insert into work_item_instances (tenant_id, work_item_id, instance_id, status, cycle)
+select tenant_id, id, 'i', 'completed', 0 from work_items where status = 'closed'"""
 
 CANARY = "Ann Example, 1 January 1970"
 
@@ -228,17 +238,57 @@ class TestCoupling:
                 decided(await commands.apply_action(conn, OUTBOX, caller(), act(item, "Cancel")))
         await world.look("update work_items set updated_at = updated_at - interval '2 minutes' where id <> $1::uuid", young)
         await world.look("update work_item_instances set since = since - interval '2 minutes'")
-        async with world.worker("north", "south") as conn:
-            assert [pair.work_item_id for pair in await list_disagreeing_pairs(conn)] == [running]
-            await reconcile_coupling(conn)
-            await reconcile_coupling(conn)
+        assert await self._reconciled(world) == [running]
+        assert await self._reconciled(world) == [running]
         (incident,) = await world.look("select kind, object_id, seen_count, state from incidents")
         assert incident == {"kind": "coupling-disagreement", "object_id": running, "seen_count": 2, "state": "open"}
         await self._news(world, running, "canceled")
-        async with world.worker("north", "south") as conn:
-            assert await reconcile_coupling(conn, older_than=timedelta(0)) != []
+        assert await self._reconciled(world, older_than=timedelta(0)) != []
         (incident,) = await world.look("select state, resolved_by from incidents where object_id = $1", running)
         assert incident == {"state": "resolved", "resolved_by": "system:reconciler"}
+
+    @pytest.mark.requirement("WI-7")
+    async def test_pages_of_any_size_find_the_same_pairs(self, world: World) -> None:
+        items = sorted(new_id() for _ in range(5))
+        for item in items:
+            await self._started(world, item)
+        await self._aged(world, _COMPLETED_INSTANCES.replace("'closed'", "'in_progress'"))
+        for size in (1, 2, 5, 6):
+            assert await self._reconciled(world, page_size=size) == items
+
+    @pytest.mark.requirement("WI-7")
+    @pytest.mark.parametrize("query", ["list_open_items_of_ended_instances", "list_running_instances_of_ended_items"])
+    async def test_a_page_touches_what_lives_and_never_what_ended_long_ago(self, world: World, query: str) -> None:
+        item = new_id()
+        await self._started(world, item)
+        await self._news(world, item, "running")
+        await world.look(_ENDED_ITEMS)
+        await world.look(_COMPLETED_INSTANCES)
+        for table in ("work_items", "work_item_instances"):
+            await world.look(f"analyze {table}")
+        given = (timedelta(seconds=1), "north", coupling.FIRST, UUID(int=2**128 - 1))
+        async with world.worker() as conn:
+            rows = await conn.fetch(f"explain (analyze, costs off, timing off) {coupling.queries.sql_of(query)}", *given)
+        plan = "\n".join(row[0] for row in rows)
+        assert "Seq Scan" not in plan, plan
+        assert all(int(count) <= 1 for count in re.findall(r"Rows Removed by Filter: (\d+)", plan)), plan
+
+    async def _reconciled(self, world: World, **how: Any) -> list[str]:
+        """One round as the reconciler's, in one transaction: the items of the pairs found."""
+        found: list[str] = []
+        async with world.worker() as conn:
+            for walk in coupling.WALKS:
+                after: UUID | None = coupling.FIRST
+                while after is not None:
+                    pairs, after = await coupling.report_disagreements(conn, "north", walk, after, **how)
+                    found += [pair.work_item_id for pair in pairs]
+            await coupling.resolve_agreements(conn, "north")
+        return found
+
+    async def _aged(self, world: World, put: str) -> None:
+        await world.look(put)
+        await world.look("update work_items set updated_at = updated_at - interval '2 minutes'")
+        await world.look("update work_item_instances set since = since - interval '2 minutes'")
 
     async def _started(self, world: World, item: str, **fields: object) -> None:
         async with world.api() as conn:

@@ -4,9 +4,10 @@ import time
 
 import asyncpg
 import pytest
+from prometheus_client import REGISTRY
 
 from workers.lease import Lease, LostLease
-from workers.reconciler import reconcile
+from workers.reconciler import forget, reconcile
 
 HELD = Lease("worker/reconciler", 1, trusted_until=time.monotonic() + 3600)
 
@@ -44,6 +45,26 @@ async def test_pairs_of_every_tenant_are_found_and_closed_again(
     await reconcile(scan, worker, HELD)
 
     assert await owner.fetchval("select count(*) from incidents where state = 'open'") == 0
+
+
+@pytest.mark.requirement("WI-7")
+async def test_a_tenant_that_fails_does_not_keep_the_others_waiting(
+    scan: asyncpg.Pool, worker: asyncpg.Pool, owner: asyncpg.Connection
+) -> None:
+    await pair(owner, "acme", "completed")
+    await pair(owner, "other", "completed")
+    await owner.execute("alter table incidents add constraint broken check (tenant_id <> 'acme')")
+
+    await reconcile(scan, worker, HELD)
+
+    assert await owner.fetchval("select array_agg(tenant_id) from incidents") == ["other"]
+    assert (value_of("coupling_failed_tenants"), value_of("coupling_disagreements")) == (1, 1)
+    forget()
+    assert (value_of("coupling_failed_tenants"), value_of("coupling_disagreements")) == (0, 0)
+
+
+def value_of(metric: str) -> float | None:
+    return REGISTRY.get_sample_value(metric)
 
 
 @pytest.mark.requirement("SP-7")

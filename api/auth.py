@@ -16,6 +16,7 @@ import jwt
 from api.key_sets import KeySet, VerificationKey, reader_of
 from runtime.logging import get_logger
 from runtime.settings import IssuerSettings
+from schemas.tenants import is_tenant_id
 
 log = get_logger(__name__)
 
@@ -26,7 +27,6 @@ _LONGEST_TOKEN = 8192
 _LATEST_TIME = 253_402_300_799  # the last second of the year 9999
 _FORBIDDEN_HEADERS = ("jku", "jwk", "x5c", "x5u", "x5t", "crit", "b64", "zip", "enc")
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
-_TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _USER = re.compile(r"[^\x00-\x1f\x7f|]{1,200}")
 
 
@@ -167,7 +167,7 @@ def _check_times(claims: Mapping[str, Any], now: float) -> None:
 
 def _principal(claims: Mapping[str, Any], issuer: IssuerSettings) -> Principal:
     tenant, user, roles = claims.get(issuer.tenant_claim), claims.get("sub"), claims.get(issuer.roles_claim, [])
-    if not (isinstance(tenant, str) and _TENANT.fullmatch(tenant)):
+    if not (isinstance(tenant, str) and is_tenant_id(tenant)):
         raise TokenRefused("no tenant")
     if not (isinstance(user, str) and _USER.fullmatch(user)):
         raise TokenRefused("no user")

@@ -3,7 +3,6 @@
 The tenant is bound by a transaction-local setting, so nothing of it outlives the transaction on a pooled connection.
 """
 
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -12,14 +11,14 @@ import asyncpg
 from runtime.postgres import is_transient
 from runtime.sql import Connection
 from schemas.errors import TransientError
+from schemas.tenants import is_tenant_id
 
 ACQUIRE_SECONDS = 2.0
-_TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
 def begin_statement(tenant_id: str) -> str:
     """BEGIN and the tenant's setting as one message. Raises ValueError: a tenant id that would need quoting."""
-    if not _TENANT.fullmatch(tenant_id):
+    if not is_tenant_id(tenant_id):
         raise ValueError("a tenant id has letters, digits, _ . - only")
     return f"begin; select set_config('app.tenant', '{tenant_id}', true)"
 

@@ -13,6 +13,7 @@ from hashlib import sha256
 
 from schemas.errors import UndecodableMessage
 from schemas.structured import read_structured
+from schemas.tenants import is_tenant_id
 
 JSON = "application/json"
 SEQUENCE_DIGITS = 20
@@ -26,7 +27,6 @@ _KNOWN = frozenset(
     " partitionkey sequence tenant causation traceparent".split()
 )
 _PLAIN_HEADERS = {"content-type": "datacontenttype", "traceparent": "traceparent"}
-_TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -164,7 +164,7 @@ def _fits(text: str) -> bool:
 
 
 def _tenant(text: str) -> str:
-    if not _TENANT.fullmatch(text):
+    if not is_tenant_id(text):
         raise UndecodableMessage("CloudEvents attribute tenant must be a letter or digit, then at most 63 of A-Z a-z 0-9 _ . -")
     return text
 

@@ -9,6 +9,8 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
+from schemas.tenants import TENANT_PATTERN
+
 
 def _utc(moment: datetime) -> datetime:
     try:
@@ -24,7 +26,7 @@ Identifier = Annotated[str, StringConstraints(min_length=1, max_length=200, patt
 EventIdentity = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Code = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]*$")]
 FieldPath = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00]*$")]
-TenantId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+TenantId = Annotated[str, StringConstraints(pattern=TENANT_PATTERN)]
 # Counters end where PostgreSQL's bigint does.
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 Version = Annotated[int, Field(ge=1, lt=2**63)]

@@ -10,6 +10,7 @@ from typing import Any
 from schemas.asyncapi import document
 from schemas.envelope import MAX_ATTRIBUTE_BYTES, SEQUENCE_DIGITS
 from schemas.models import Payload
+from schemas.tenants import TENANT_PATTERN
 from schemas.types import MODELS
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -79,7 +80,7 @@ def envelope_schema() -> dict[str, Any]:
                 "description": "number of the event among those of its aggregate on this topic, without gap; "
                 f"written with {SEQUENCE_DIGITS} digits. Commands and refusals carry none",
             },
-            "tenant": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"},
+            "tenant": {"type": "string", "pattern": TENANT_PATTERN},
             "causation": {"type": "string", "description": "ids of the rules and events that led here, comma separated"},
             "traceparent": {"type": "string", "description": "W3C Trace Context; in binary mode the header traceparent"},
             "data": {"description": "the message, by its own schema"},

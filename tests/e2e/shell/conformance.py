@@ -1,5 +1,7 @@
 """Every processor, as the conformance suite sees it: another group is one more entry in `SUBJECTS`.
 
+Table versions are not listed: each line of the registry is a subject, and a table is one entry in `TABLES`.
+
 An entry gives valid messages per key, in order, and reads back what became of them: how many took effect, and which one
 last. Both are counted by effects that a second application would change.
 """
@@ -7,14 +9,19 @@ last. Both are counted by effects that a second application would change.
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
+
+import asyncpg
 
 from domain.outbox import Outbox
 from processors.shell import Processor
 from processors.work_items import WorkItems
+from projections.versions import create_missing_versions
 from projections.work_item_board import WorkItemBoard
 from schemas.envelope import CloudEvent
 from schemas.models import Payload
+from schemas.registry import PROJECTION_VERSIONS, projection_group
 from schemas.work_items import ApplyAction, CreateWorkItem, WorkItemAssigned, WorkItemCreated
 from tests.e2e.shell.harness import at, event, execute, rows
 from tests.infrastructure.databases import ClonedDatabase
@@ -59,9 +66,9 @@ def _board_history(key: str, length: int) -> list[CloudEvent]:
     return [event(payload, TENANT, number, id=stable_id(key, number)) for number, payload in enumerate(payloads[:length], 1)]
 
 
-async def _board_read(database: ClonedDatabase) -> dict[str, Applied]:
+async def _board_read(database: ClonedDatabase, version: int) -> dict[str, Applied]:
     found = await rows(
-        database, "select work_item_id, assignment_count, assignee_id, drafted_at from projections.work_item_board__v1"
+        database, f"select work_item_id, assignment_count, assignee_id, drafted_at from projections.work_item_board__v{version}"
     )
     return {
         row["work_item_id"]: (row["assignment_count"] + (row["drafted_at"] is not None), int((row["assignee_id"] or "u1")[1:]))
@@ -69,8 +76,38 @@ async def _board_read(database: ClonedDatabase) -> dict[str, Applied]:
     }
 
 
-async def _nothing(database: ClonedDatabase) -> None:
-    """The tables are filled by events alone."""
+@dataclass(frozen=True)
+class Table:
+    """What the suite must know of a projected table, whichever its version."""
+
+    make: Callable[[int], Processor[Any, Any]]
+    history: Callable[[str, int], list[CloudEvent]]
+    read: Callable[[ClonedDatabase, int], Awaitable[dict[str, Applied]]]
+
+
+TABLES: dict[str, Table] = {"work_item_board": Table(WorkItemBoard, _board_history, _board_read)}
+
+
+def table_version(name: str, version: int, topics: tuple[str, ...]) -> Subject:
+    """A line of the registry as a subject; its table is there as `casestream db migrate` makes it."""
+    table = TABLES[name]
+
+    async def prepare(database: ClonedDatabase) -> None:
+        conn = await asyncpg.connect(database.url("migrate"))
+        try:
+            await create_missing_versions(conn, [(name, version)])
+        finally:
+            await conn.close()
+
+    return Subject(
+        projection_group(name, version, topics).name,
+        topics[0],
+        numbered=True,
+        make=partial(table.make, version),
+        history=table.history,
+        read=partial(table.read, version=version),
+        prepare=prepare,
+    )
 
 
 def _command_history(key: str, length: int) -> list[CloudEvent]:
@@ -112,15 +149,7 @@ def _work_items() -> Processor[Any, Any]:
 SUBJECTS: dict[str, Subject] = {
     subject.group: subject
     for subject in (
-        Subject(
-            "projections.work_item_board.v1",
-            "work-items.events.v1",
-            numbered=True,
-            make=lambda: WorkItemBoard(1),
-            history=_board_history,
-            read=_board_read,
-            prepare=_nothing,
-        ),
+        *(table_version(*line) for line in PROJECTION_VERSIONS.values()),
         Subject(
             "work-items",
             "work-items.commands.v1",

@@ -53,7 +53,7 @@ class Committer:
             except Exception as error:  # noqa: BLE001 - its class decides: repeat, split, or park the culprit
                 limits = limits + 1 if isinstance(error, _TIME_LIMITS) else 0
                 conflicts = conflicts + 1 if isinstance(error, ConcurrencyConflict) else 0
-                log.warning("batch failed", error=error, attempt=attempt, records=len(batch.items))
+                log.warning("batch failed", error=error, attempt=attempt, records=len(batch.items), **_trace(batch))
                 too_big = limits >= TIME_LIMITS_BEFORE_SPLIT and len(batch.items) > 1
                 if (is_transient(error) and not too_big) or 0 < conflicts < CONFLICTS_BEFORE_SPLIT:
                     attempt += 1
@@ -85,3 +85,9 @@ class Committer:
         except TimeoutError:
             return
         raise Stopping
+
+
+def _trace(batch: Batch) -> dict[str, str]:
+    """The trace of a message that stands alone, so that its failure is found from the request that caused it."""
+    event = batch.items[0].event if len(batch.items) == 1 else None
+    return {"trace_id": event.traceparent.split("-")[1]} if event and event.traceparent else {}

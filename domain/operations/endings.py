@@ -11,7 +11,12 @@ queries = load_queries(__file__)
 
 async def close_ended(conn: Connection) -> int:
     """Close those of operations' kinds, across tenants (as cs_scan); how many."""
-    return await _audited(conn, await queries.close_ended_incidents(conn), "system:census", "the trouble is over")
+    rows = [
+        *await queries.close_ended_parkings(conn),
+        *await queries.close_ended_gaps(conn),
+        *await queries.close_ended_stops(conn),
+    ]
+    return await _audited(conn, rows, "system:census", "the trouble is over")
 
 
 async def close(conn: Connection, kinds: Sequence[str], object_ids: Sequence[str], *, actor: str, resolution: str) -> int:

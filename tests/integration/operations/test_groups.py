@@ -2,7 +2,7 @@
 
 import asyncpg
 
-from domain.operations import groups
+from domain.operations import endings, groups
 from domain.operations.endings import close_ended
 from tests.integration.operations.conftest import Park
 
@@ -56,3 +56,31 @@ async def test_an_incident_closes_when_its_trouble_is_over_and_not_before(
 
     open_ones = await owner.fetchval("select array_agg(fingerprint order by fingerprint) from incidents where state = 'open'")
     assert open_ones == ["still-there", "x"]
+
+
+async def test_a_gap_closes_only_when_nothing_of_its_own_aggregate_waits(scan: asyncpg.Pool, owner: asyncpg.Connection) -> None:
+    """An aggregate's id may hold slashes: it is what stands behind the second one."""
+    await wait_in_line(owner, "acme|work_item|a/b")
+    for aggregate in ("acme|work_item|a/b", "acme|work_item|a", "b"):
+        await open_incident(owner, "sequence-gap", "sequence-gap", f"work-items/t/{aggregate}", "acme")
+    await open_incident(owner, "sequence-gap", "sequence-gap", "work-items/t/acme|work_item|a/b", "other")
+
+    async with scan.acquire() as conn, conn.transaction():
+        assert await close_ended(conn) == 3
+
+    assert await owner.fetchval("select object_id from incidents where state = 'open'") == "work-items/t/acme|work_item|a/b"
+
+
+async def test_open_gaps_are_joined_with_what_waits_in_one_pass(scan: asyncpg.Pool) -> None:
+    plan = "\n".join(row[0] for row in await scan.fetch(f"explain {endings.queries.sql_of('close_ended_gaps')}"))
+    assert "Anti Join" in plan
+    assert "SubPlan" not in plan
+
+
+async def wait_in_line(owner: asyncpg.Connection, aggregate: str) -> None:
+    await owner.execute(
+        """insert into waiting_messages (group_name, topic, partition, "offset", tenant_id, source, aggregate, sequence,
+                                         waiting_for, headers, timestamp)
+           values ('work-items', 't', 0, 1, 'acme', 's', $1, 3, 2, '', 0)""",
+        aggregate,
+    )

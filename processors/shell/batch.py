@@ -26,6 +26,9 @@ from runtime.sql import Connection
 from schemas.errors import TransientError
 from schemas.headers import unpack_headers
 
+# Of one aggregate, as many waiting messages are let go in one batch; the rest follows in the next rounds.
+MOST_WAITING = 500
+
 
 class DeadLetters(Protocol):
     """Sends copies of parked messages and awaits the broker."""
@@ -113,7 +116,7 @@ class BatchApplier:
         decide = self.processor.decide
         plan = Plan(known, self.processor.key, lambda state, message: decide(state, message, now), poison, batch.discards)
         outcome = plan.run(batch.items)
-        for aggregate in batch.baselines:
+        for aggregate in known.raised:
             outcome.sequences.setdefault(aggregate, known.last[aggregate])
         return outcome
 
@@ -131,7 +134,9 @@ class BatchApplier:
         if aggregates := aggregates_of(batch.items):
             known.last = await self.processor.sequences.last_applied(conn, self.group, aggregates)
             for aggregate, (baseline, _) in batch.baselines.items():
-                known.last[aggregate] = max(baseline, known.last.get(aggregate, 0))
+                if baseline > known.last.get(aggregate, 0):
+                    known.last[aggregate] = baseline
+                    known.raised.add(aggregate)
             known.waiting = {} if batch.alone else await self._waiting(conn, aggregates, batch.unwaited)
         if identities := unnumbered(batch.items):
             known.seen = await self._seen(conn, identities)
@@ -140,7 +145,7 @@ class BatchApplier:
     async def _waiting(
         self, conn: Connection, aggregates: Sequence[Aggregate], unwaited: frozenset[Position]
     ) -> dict[tuple[Aggregate, int], Decoded]:
-        rows = await queries.find_waiting(conn, group_name=self.group, **columns_of(aggregates))
+        rows = await queries.find_waiting(conn, group_name=self.group, most=MOST_WAITING, **columns_of(aggregates))
         waiting = {}
         for row in rows:
             record = stored_record(row)

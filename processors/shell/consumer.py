@@ -47,6 +47,8 @@ log = get_logger(__name__)
 Answer = TypeVar("Answer")
 POLL_MS = 200
 ROUND_SECONDS = 1.0
+FAILED_ROUND_SECONDS = 10.0
+HOPELESS_SECONDS = 30.0
 MIRROR_SECONDS = 0.5
 TELL_SECONDS = 5.0
 # Every statement of a batch looks up keys that stand in an array. A plan made while a table was small, or by a guess at the
@@ -68,7 +70,8 @@ class GroupMember:
         self._rate = ParkRate(settings.parking.stop_count, settings.parking.stop_share)
         self._mirrored: dict[Partition, int] = {}
         self._joined = False
-        self._next_round = self._next_mirror = self._next_measure = 0.0
+        self._next_round = self._next_mirror = 0.0
+        self._failing_since: float | None = None
         self._lag = LagGauge(self.group, self.end_offsets)
         self._consumer: AIOKafkaConsumer
         self._assignment: Assignment
@@ -79,6 +82,8 @@ class GroupMember:
         async with AsyncExitStack() as stack:
             try:
                 await self._connect(stack)
+                measuring = asyncio.create_task(self._measure())
+                stack.callback(measuring.cancel)
                 while not self.stop.is_set():
                     await self._turn()
             except Stopping:
@@ -94,16 +99,16 @@ class GroupMember:
             if self._rounds.stopped:
                 self.hold()
             if clock() >= self._next_round:
+                # Noted first: a round that fails must not keep the messages waiting for it.
+                self._next_round = clock() + FAILED_ROUND_SECONDS
                 await self._pass_holes()
                 await self._rounds.go(dict(self._assignment.owned))
                 self._next_round = clock() + ROUND_SECONDS
             await self._poll()
+            self._failing_since = None
             if clock() >= self._next_mirror:
                 await self._mirror()
                 self._next_mirror = clock() + MIRROR_SECONDS
-            if clock() >= self._next_measure:
-                self._next_measure = clock() + MEASURE_SECONDS
-                await self._lag.measure(self._pool, dict(self._assignment.owned))
         except LostFence as lost:
             self._assignment.rewind()
             await self._on_lost_fence(lost.partitions)
@@ -111,11 +116,30 @@ class GroupMember:
             if not (is_transient(error) or isinstance(error, KafkaError)):
                 raise
             log.warning("waiting for PostgreSQL or Kafka", group=self.group, error=error)
+            self._refuse_dead_client(error)
             self._assignment.rewind()
             await self._pause()
 
+    def _refuse_dead_client(self, error: Exception) -> None:
+        """A client whose coordination ended says the same for ever (a revoked right, a bug): only a new one can mend it."""
+        now = asyncio.get_running_loop().time()
+        if not isinstance(error, KafkaError) or error.retriable:
+            return
+        self._failing_since = self._failing_since or now
+        if now - self._failing_since > HOPELESS_SECONDS:
+            raise error
+
+    async def _measure(self) -> None:
+        """Beside the loop, so that a batch that cannot commit shows as lag."""
+        while True:
+            try:
+                await self._lag.measure(self._pool, dict(self._assignment.owned))
+            except Exception as error:  # noqa: BLE001 - a number that cannot be had now
+                log.info("lag not measured", group=self.group, error=error)
+            await asyncio.sleep(MEASURE_SECONDS)
+
     async def _connect(self, stack: AsyncExitStack) -> None:
-        self._pool = await self._unless_stopping(open_pool(self.settings, "worker", size=2, reset=False, planner=KEY_LOOKUPS))
+        self._pool = await self._unless_stopping(open_pool(self.settings, "worker", size=3, reset=False, planner=KEY_LOOKUPS))
         stack.push_async_callback(self._pool.close)
         dead_letters = DeadLetterTopic(self.settings, self.group)
         stack.push_async_callback(dead_letters.close)
@@ -185,7 +209,7 @@ class GroupMember:
         return {partition: int(await self._consumer.position(place)) for partition, place in places.items()}
 
     async def _pass_holes(self) -> None:
-        """Follow the client over offsets that hold no record for us: markers, aborted transactions. Nothing is in flight here."""
+        """Follow the client over offsets without a record for us: markers, aborted transactions. Nothing is in flight now."""
         holes = {}
         for partition, own in self._assignment.owned.items():
             if partition not in self._assignment.halted:
@@ -281,6 +305,7 @@ class GroupMember:
 
     def go_on(self) -> None:
         """The group runs again."""
+        self._rate.forget()
         for partition in set(self._assignment.owned) - self._assignment.halted:
             self._consumer.resume(self._assignment.topic_partition(partition))
 

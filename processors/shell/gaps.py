@@ -12,6 +12,8 @@ Everything else waits, with an incident after 60 s, until the number comes or an
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import asyncpg
+
 from domain.incidents import Incident, open_incidents
 from processors.shell.messages import Aggregate
 from processors.shell.offsets import Owned, Partition, queries
@@ -20,11 +22,12 @@ from runtime.postgres import array_literal
 from runtime.sql import Connection
 
 PATIENCE_SECONDS = 60.0
-MOST_GAPS = 1000
+MOST_GAPS = 500
 
 EndOffsets = Callable[[Sequence[Partition]], Awaitable[Mapping[Partition, int]]]
 # Nothing is missing: the number before `lowest` is applied (its batch left the waiting ones for the next round).
 RELEASED = "released"
+INCARNATION = "#"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +51,34 @@ class GapWatch:
         self._group, self._own_source = group, own_source
         self._sequences, self._end_offsets = sequences, end_offsets
         self._read_to: dict[Aggregate, int] = {}
+        self._reported: dict[Aggregate, int] = {}
+        self._rounds = 0
 
-    async def closable(self, conn: Connection, owned: dict[Partition, Owned]) -> list[tuple[Gap, str]]:
-        """Gaps to close now, each with its reason; opens incidents for the impatient rest."""
-        gaps = await self._list(conn, list(owned))
-        held = await self._held_by_outbox(conn, gaps)
+    async def closable(self, pool: asyncpg.Pool, owned: dict[Partition, Owned]) -> list[tuple[Gap, str]]:
+        """Gaps to close now, each with its reason; opens incidents for the impatient rest, once a minute each."""
+        async with pool.acquire() as conn, conn.transaction():
+            gaps = await self._list(conn, list(owned))
+            held = await self._held_by_outbox(conn, gaps)
+        # Kafka is asked outside the transaction: nobody's locks wait for a broker.
         await self._ask_ends([gap for gap in gaps if gap.aggregate not in held])
-        ready, impatient = [], []
-        for gap in gaps:
-            if reason := self._reason(gap, owned[gap.partition], held):
-                ready.append((gap, reason))
-            elif gap.seconds >= PATIENCE_SECONDS:
-                impatient.append(gap)
-        await open_incidents(conn, [self._incident(gap) for gap in impatient])
-        await open_incidents(conn, [self._skipped(gap) for gap, reason in ready if reason == "skipped-range"])
+        reasons = {gap: self._reason(gap, owned[gap.partition], held) for gap in gaps if gap.partition in owned}
+        ready = [(gap, reason) for gap, reason in reasons.items() if reason]
+        incidents = [self._incident(gap) for gap, reason in reasons.items() if not reason and self._is_news(gap)]
+        incidents += [self._skipped(gap) for gap, reason in ready if reason == "skipped-range"]
+        if incidents:
+            async with pool.acquire() as conn, conn.transaction():
+                await queries.begin_batch(conn, tenants=array_literal(sorted({one.tenant_id for one in incidents})))
+                await open_incidents(conn, incidents)
         return ready
+
+    def _is_news(self, gap: Gap) -> bool:
+        minute = int(gap.seconds // PATIENCE_SECONDS)
+        if minute < 1 or self._reported.get(gap.aggregate) == minute:
+            return False
+        if len(self._reported) > 10 * MOST_GAPS:
+            self._reported.clear()
+        self._reported[gap.aggregate] = minute
+        return True
 
     async def _list(self, conn: Connection, partitions: Sequence[Partition]) -> list[Gap]:
         places = {"topics": [part.topic for part in partitions], "partitions": [part.number for part in partitions]}
@@ -70,7 +86,8 @@ class GapWatch:
         if not tenants:
             return []
         await queries.begin_batch(conn, tenants=array_literal(tenants))
-        rows = await queries.list_gaps(conn, group_name=self._group, most=MOST_GAPS, **places)
+        self._rounds += 1
+        rows = await queries.list_gaps(conn, group_name=self._group, most=MOST_GAPS, salt=str(self._rounds), **places)
         aggregates = [Aggregate(row["tenant_id"], row["source"], row["topic"], row["aggregate"]) for row in rows]
         known = await self._sequences.last_applied(conn, self._group, aggregates)
         return [
@@ -92,19 +109,23 @@ class GapWatch:
             return RELEASED
         if gap.skip:
             return "operator"
-        began_late = gap.last is None and own.began_at > 0
+        # A new incarnation (after a restore) goes on numbering where its predecessor was restored to.
+        began_late = gap.last is None and (own.began_at > 0 or INCARNATION in gap.aggregate.source)
         if not (began_late or gap.skipped_range) or self._may_still_come(gap, own.position, held):
             return None
         return "first-sight" if began_late else "skipped-range"
 
     def _may_still_come(self, gap: Gap, position: int, held: set[Aggregate]) -> bool:
-        if gap.aggregate.source != self._own_source:
+        if not self._is_ours(gap.aggregate):
             return gap.seconds < PATIENCE_SECONDS
         return gap.aggregate in held or position < self._read_to[gap.aggregate]
 
+    def _is_ours(self, aggregate: Aggregate) -> bool:
+        return aggregate.source.partition(INCARNATION)[0] == self._own_source.partition(INCARNATION)[0]
+
     async def _held_by_outbox(self, conn: Connection, gaps: Sequence[Gap]) -> set[Aggregate]:
         """(a): our own aggregates of which an event still waits to be sent."""
-        ours = [gap.aggregate for gap in gaps if gap.aggregate.source == self._own_source]
+        ours = [gap.aggregate for gap in gaps if self._is_ours(gap.aggregate)]
         if not ours:
             return set()
         names = [_parts(aggregate) for aggregate in ours]
@@ -121,7 +142,7 @@ class GapWatch:
         """(b): the end of the partition, asked for once after (a) held."""
         free = {gap.aggregate for gap in gaps}
         self._read_to = {aggregate: end for aggregate, end in self._read_to.items() if aggregate in free}
-        if new := [gap for gap in gaps if gap.aggregate not in self._read_to and gap.aggregate.source == self._own_source]:
+        if new := [gap for gap in gaps if gap.aggregate not in self._read_to and self._is_ours(gap.aggregate)]:
             ends = await self._end_offsets(sorted({gap.partition for gap in new}))
             self._read_to.update({gap.aggregate: ends[gap.partition] for gap in new})
 

@@ -1,4 +1,4 @@
-"""How far a member is behind, for people and for scaling: records and seconds, from PostgreSQL's positions.
+"""How far a member is behind, for people and for scaling: records and seconds, the worst of its partitions.
 
 Measured every few seconds against the ends that Kafka names, so that a member which is stuck or stopped shows a growing
 lag too. Wall clock times are only shown here, never decided upon.
@@ -27,12 +27,14 @@ class LagGauge:
     def __init__(self, group: str, ends: Ends) -> None:
         self._group, self._ends = group, ends
         self._shown: set[Partition] = set()
-        self._newest_ms: float | None = None
+        self._newest_ms: dict[Partition, float] = {}
+        self._began = time.time() * 1000
 
     def applied(self, items: Sequence[Decoded]) -> None:
-        """A fetched batch was committed: remember how old its youngest record is."""
-        self._newest_ms = max(item.record.timestamp for item in items)
-        metrics.lag_seconds.labels(self._group).set(self._age())
+        """A fetched batch was committed: remember how old each partition's youngest record is."""
+        for item in items:
+            position = item.record.position
+            self._newest_ms[Partition(position.topic, position.partition)] = item.record.timestamp
 
     async def measure(self, pool: asyncpg.Pool, owned: Mapping[Partition, Owned]) -> None:
         """Ask Kafka for the ends and PostgreSQL for what is set aside; set the gauges. Raises what PostgreSQL raises."""
@@ -46,16 +48,18 @@ class LagGauge:
         for partition in self._shown - set(positions):
             metrics.lag_records.remove(self._group, partition.topic, str(partition.number))
         self._shown = set(positions)
-        behind = 0
+        ages = [0.0]
         for partition, position in positions.items():
             lag = max(0, ends[partition] - position)
-            behind += lag
             metrics.lag_records.labels(self._group, partition.topic, str(partition.number)).set(lag)
-        metrics.lag_seconds.labels(self._group).set(self._age() if behind else 0)
+            if lag:
+                ages.append(self._age(partition))
+        metrics.lag_seconds.labels(self._group).set(max(ages))
         places = {"topics": [part.topic for part in positions], "partitions": [part.number for part in positions]}
         row = await queries.count_set_aside(pool, group_name=self._group, **places)
         metrics.parked_keys.labels(self._group).set(row["parked_keys"])
         metrics.waiting.labels(self._group).set(row["waiting"])
 
-    def _age(self) -> float:
-        return 0.0 if self._newest_ms is None else max(0.0, time.time() - self._newest_ms / 1000)
+    def _age(self, partition: Partition) -> float:
+        """Since the partition's last applied record, or since this member began where it has applied none."""
+        return max(0.0, time.time() - self._newest_ms.get(partition, self._began) / 1000)

@@ -13,6 +13,11 @@ class ParkRate:
         self._batches: deque[tuple[float, int, int]] = deque()
         self._poisoned = self._messages = 0
 
+    def forget(self) -> None:
+        """The group was stopped and resumed: what was before counts no more."""
+        self._batches.clear()
+        self._poisoned = self._messages = 0
+
     def add(self, now: float, messages: int, poisoned: int) -> bool:
         """Note a batch; True when both bounds are passed."""
         self._batches.append((now, messages, poisoned))

@@ -27,10 +27,11 @@ FOLLOWS = "follows"
 
 @dataclass(slots=True)
 class Known:
-    """What PostgreSQL knew about the batch before it was decided."""
+    """What PostgreSQL knew about the batch before it was decided. `raised`: aggregates whose `last` a baseline raised."""
 
     marked: set[OrderKey] = field(default_factory=set)
     last: dict[Aggregate, int] = field(default_factory=dict)
+    raised: set[Aggregate] = field(default_factory=set)
     waiting: dict[tuple[Aggregate, int], Decoded] = field(default_factory=dict)
     seen: set[Identity] = field(default_factory=set)
     states: dict[Any, Any] = field(default_factory=dict)
@@ -113,6 +114,8 @@ class Plan:
         self._known.last[aggregate] = self.outcome.sequences[aggregate] = sequence
 
     def _take_unnumbered(self, item: Decoded) -> None:
+        if isinstance(item, Message) and item.payload is None:
+            return  # nobody wants it, so nobody need remember it
         identity = item.identity
         assert identity is not None, "an item with an event has an identity"
         if identity in self._known.seen:

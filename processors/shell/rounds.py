@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from domain.incidents import Incident, open_incidents
-from processors.shell.batch import Batch, BatchApplier, stored_record
+from processors.shell.batch import MOST_WAITING, Batch, BatchApplier, stored_record
 from processors.shell.committing import Committer
 from processors.shell.gaps import RELEASED, Gap, GapWatch
 from processors.shell.offsets import LostFence, Owned, Partition, queries
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 PAGE = 500
+GAPS_PER_BATCH = 20
 
 
 class Rounds:
@@ -83,14 +84,14 @@ class Rounds:
         return len(rows) == PAGE
 
     async def _close_gaps(self, owned: dict[Partition, Owned]) -> None:
-        async with self._pool.acquire() as conn, conn.transaction():
-            ready = await self._gaps.closable(conn, owned)
-        for start in range(0, len(ready), PAGE):
-            await self._close(ready[start : start + PAGE], owned)
+        ready = await self._gaps.closable(self._pool, owned)
+        for start in range(0, len(ready), GAPS_PER_BATCH):
+            await self._close(ready[start : start + GAPS_PER_BATCH], owned)
 
     async def _close(self, ready: Sequence[tuple[Gap, str]], owned: dict[Partition, Owned]) -> None:
         async with self._pool.acquire() as conn:
-            rows = await queries.find_waiting(conn, group_name=self._group, **columns_of([gap.aggregate for gap, _ in ready]))
+            aggregates = columns_of([gap.aggregate for gap, _ in ready])
+            rows = await queries.find_waiting(conn, group_name=self._group, most=MOST_WAITING, **aggregates)
         items = [self._applier.decode(stored_record(row)) for row in sorted(rows, key=lambda row: row["sequence"])]
         baselines = {gap.aggregate: (gap.lowest - 1, reason) for gap, reason in ready if reason != RELEASED}
         log.warning("gaps closed", group=self._group, count=len(ready), reasons=sorted({reason for _, reason in ready}))

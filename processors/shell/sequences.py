@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from processors.shell.messages import Aggregate
 from runtime.sql import Connection, load_queries
+from schemas.errors import TransientError
 
 queries = load_queries(__file__, "shell.sql")
 
@@ -17,8 +18,13 @@ class AppliedSequences:
         return {Aggregate(row["tenant_id"], row["source"], row["topic"], row["aggregate"]): row["sequence"] for row in rows}
 
     async def record(self, conn: Connection, group: str, applied: Mapping[Aggregate, int]) -> None:
-        """Store the new last numbers."""
-        await queries.upsert_sequences(conn, group_name=group, **columns_of(list(applied)), sequences=list(applied.values()))
+        """Store the new last numbers. Raises TransientError when somebody else applied one of them meanwhile."""
+        written = await queries.upsert_sequences(
+            conn, group_name=group, **columns_of(list(applied)), sequences=list(applied.values())
+        )
+        if written != len(applied):
+            # The same numbers lie in two partitions: whoever comes second takes the batch again and sees them.
+            raise TransientError("a number was applied by another member meanwhile: the batch repeats")
 
 
 def columns_of(aggregates: Sequence[Aggregate]) -> dict[str, list[str]]:

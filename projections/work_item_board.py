@@ -5,9 +5,8 @@ Business time only (`changedAt`), never processing time.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from processors.shell import AppliedSequences, Decided, Message
 from runtime.sql import Connection, load_queries
@@ -29,8 +28,7 @@ CODED = ("priority", "request_type", "activity_area", "business_group", "process
 BoardEvent = WorkItemDraftSaved | WorkItemCreated | WorkItemStatusChanged | WorkItemAssigned | WorkItemFieldsChanged
 
 
-@dataclass(frozen=True, slots=True)
-class BoardRow:
+class BoardRow(NamedTuple):
     """A row of the table, its columns in the table's order."""
 
     tenant_id: str
@@ -67,21 +65,21 @@ class BoardRow:
 def fold(row: BoardRow | None, event: BoardEvent, tenant_id: str) -> BoardRow:
     """The row after the event. A row that begins in the middle of a history starts with what the event says."""
     row = row or _first(event, tenant_id)
-    row = replace(row, last_change_at=event.changed_at, version=event.version)
+    row = row._replace(last_change_at=event.changed_at, version=event.version)
     match event:
         case WorkItemDraftSaved():
             return _created(row, event)
         case WorkItemStatusChanged():
             return _moved(row, event)
         case WorkItemAssigned():
-            return replace(row, assignee_id=event.new_assignee_id, assignment_count=row.assignment_count + 1)
+            return row._replace(assignee_id=event.new_assignee_id, assignment_count=row.assignment_count + 1)
         case WorkItemFieldsChanged():
-            return replace(row, **{name: getattr(event, name) for name in CODED if name in event.changed_fields})
+            return row._replace(**{name: getattr(event, name) for name in CODED if name in event.changed_fields})
 
 
 def _first(event: BoardEvent, tenant_id: str) -> BoardRow:
     status = event.old_status if isinstance(event, WorkItemStatusChanged) else "draft"
-    blank: dict[str, Any] = dict.fromkeys(field.name for field in fields(BoardRow))
+    blank: dict[str, Any] = dict.fromkeys(BoardRow._fields)
     blank |= {name: 0 for name in blank if name.startswith("seconds_") or name.endswith("_count")}
     known = {"tenant_id": tenant_id, "work_item_id": event.work_item_id, "status": status, "status_since": event.changed_at}
     return BoardRow(**blank | known)
@@ -89,16 +87,15 @@ def _first(event: BoardEvent, tenant_id: str) -> BoardRow:
 
 def _created(row: BoardRow, event: WorkItemDraftSaved) -> BoardRow:
     values = {name: getattr(event, name) for name in (*CODED, "assignee_id")}
-    return replace(row, **values, drafted_at=row.drafted_at or event.changed_at)
+    return row._replace(**values, drafted_at=row.drafted_at or event.changed_at)
 
 
 def _moved(row: BoardRow, event: WorkItemStatusChanged) -> BoardRow:
     at, status = event.changed_at, event.new_status
     if row.status in TIMED:
         stay = f"seconds_{row.status}"
-        row = replace(row, **{stay: getattr(row, stay) + max(0.0, (at - row.status_since).total_seconds())})
-    return replace(
-        row,
+        row = row._replace(**{stay: getattr(row, stay) + max(0.0, (at - row.status_since).total_seconds())})
+    return row._replace(
         status=status,
         status_since=at,
         opened_at=row.opened_at or (at if status == "open" else None),
@@ -134,7 +131,7 @@ class WorkItemBoard:
     def decide(self, state: BoardRow | None, message: Message, now: datetime) -> Decided[BoardRow, None]:
         event: BoardEvent = message.payload  # type: ignore[assignment]  # the shell parsed it with `interests`
         row = fold(state, event, message.event.tenant)
-        return Decided(replace(row, ce_source=message.event.source, ce_sequence=message.event.sequence or 0))
+        return Decided(row._replace(ce_source=message.event.source, ce_sequence=message.event.sequence or 0))
 
     async def save(self, conn: Connection, states: Mapping[Any, BoardRow], outputs: Sequence[None], now: datetime) -> None:
-        await self._queries.upsert_rows(conn, rows=[tuple(asdict(row).values()) for row in states.values()])
+        await self._queries.upsert_rows(conn, rows=list(states.values()))

@@ -180,7 +180,7 @@ async def _judge_board(conn: Any, told: Told, verdict: Verdict) -> None:
 
 
 def _columns(row: BoardRow) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in BoardRow.__dataclass_fields__}
+    return {name: getattr(row, name) for name in BoardRow._fields}
 
 
 async def read_events(world: World) -> Told:

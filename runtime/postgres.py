@@ -4,7 +4,7 @@ Owns the role's URL and the pool's limits. The server-side time limits of a role
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Literal
 from urllib.parse import urlsplit, urlunsplit
@@ -71,12 +71,20 @@ def with_user(url: str, user: str) -> str:
 
 
 async def open_pool(
-    settings: Settings, role: Role, *, size: int = 4, min_size: int = 1, wait: bool = True, reset: bool = True
+    settings: Settings,
+    role: Role,
+    *,
+    size: int = 4,
+    min_size: int = 1,
+    wait: bool = True,
+    reset: bool = True,
+    planner: Mapping[str, str] | None = None,
 ) -> asyncpg.Pool:
     """A pool of the role's connections. With `wait` a database that is away is waited for, with backoff, for ever.
 
     `min_size` 0 connects when the first query comes. `reset` False saves a round trip per release: for a caller that
-    leaves nothing on a connection, only transaction-local settings and transaction locks.
+    leaves nothing on a connection, only transaction-local settings and transaction locks. `planner`: server settings for
+    a process whose statements are all of one kind.
     """
     delay = 0.1
     while True:
@@ -86,7 +94,7 @@ async def open_pool(
                 min_size=min_size,
                 max_size=size,
                 command_timeout=30,
-                server_settings={"application_name": f"casestream-{role}"},
+                server_settings={"application_name": f"casestream-{role}", **(planner or {})},
                 reset=None if reset else _leave_as_it_is,
             )
         except TRANSIENT as error:

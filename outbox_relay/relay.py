@@ -93,6 +93,8 @@ class OutboxRelay:
             await refuse_sequence_in_blocks(conn)
             self._horizon = Horizon()
             leases = ShardLeases(self.owner, self._settings.relay.lease_seconds)
+            # Without a session nobody renews: what the gauge says must not outlive it.
+            stack.callback(metrics.LEADER.clear)
             await leases.resume(conn)
             lanes = [
                 Lane(self._settings, lane_conn, leases, self._settled, number, LANES)
@@ -173,7 +175,7 @@ class OutboxRelay:
         while True:
             began = time.monotonic()
             async with self._pool.acquire() as conn:
-                await page_queries.insist_on_index(conn)
+                await page_queries.prepare_lane(conn)
                 backlog = await queries.measure_backlog(conn, shards=list(leases.held), bound=_MEASURE_BOUND)
             metrics.UNSENT_ROWS.set(backlog["unsent"])
             metrics.OLDEST_UNSENT.set(backlog["oldest_seconds"])

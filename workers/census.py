@@ -22,3 +22,9 @@ async def count(scan: asyncpg.Pool, lease: Lease) -> None:
     for row in rows:
         metrics.incidents_open.labels(row["kind"]).set(row["open"])
     metrics.groups_stopped.set(stopped)
+
+
+def forget() -> None:
+    """Somebody else leads: our last numbers are no news any more."""
+    metrics.incidents_open.clear()
+    metrics.groups_stopped.set(0)

@@ -28,11 +28,15 @@ class Servers:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`run` does one round; it is called every `interval` seconds by whoever holds the lease `worker/<name>`."""
+    """`run` does one round; it is called every `interval` seconds by whoever holds the lease `worker/<name>`.
+
+    `forget` takes back what the rounds reported, when leading ends: the next leader reports, and the highest number counts.
+    """
 
     name: str
     interval: Callable[[Settings], float]
     run: Callable[[Servers, Lease], Awaitable[None]]
+    forget: Callable[[], None] = lambda: None
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
@@ -45,13 +49,15 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as group:
             for job in JOBS:
                 leadership = Leadership(scan, f"worker/{job.name}", owner)
-                group.create_task(leadership.run(_rounds(job, servers, stop), stop), name=job.name)
+                group.create_task(leadership.run(rounds_of(job, servers, stop), stop), name=job.name)
     finally:
         await scan.close()
         await worker.close()
 
 
-def _rounds(job: Job, servers: Servers, stop: asyncio.Event) -> Callable[[Lease], Awaitable[None]]:
+def rounds_of(job: Job, servers: Servers, stop: asyncio.Event) -> Callable[[Lease], Awaitable[None]]:
+    """What a leader of the job does until `stop`, or until it is cancelled because the lease is lost."""
+
     async def work(lease: Lease) -> None:
         metrics.leader.labels(job.name).set(1)
         try:
@@ -60,6 +66,7 @@ def _rounds(job: Job, servers: Servers, stop: asyncio.Event) -> Callable[[Lease]
                 await pause(stop, job.interval(servers.settings))
         finally:
             metrics.leader.labels(job.name).set(0)
+            job.forget()
 
     return work
 
@@ -93,6 +100,6 @@ async def _census(servers: Servers, lease: Lease) -> None:
 
 JOBS: tuple[Job, ...] = (
     Job("housekeeping", lambda settings: settings.housekeeping.interval_seconds, _housekeeping),
-    Job("reconciler", lambda settings: reconciler.INTERVAL_SECONDS, _reconciler),
-    Job("census", lambda settings: census.INTERVAL_SECONDS, _census),
+    Job("reconciler", lambda settings: reconciler.INTERVAL_SECONDS, _reconciler, reconciler.forget),
+    Job("census", lambda settings: census.INTERVAL_SECONDS, _census, census.forget),
 )

@@ -2,11 +2,15 @@
 
 import asyncio
 import time
+from typing import cast
 
 import asyncpg
 import pytest
+from prometheus_client import REGISTRY
 
 from tests.waiting import until
+from workers import metrics
+from workers.jobs import JOBS, Job, Servers, rounds_of
 from workers.lease import Leadership, Lease, LostLease
 
 LIFE, RENEW = 0.9, 0.2
@@ -96,3 +100,26 @@ async def test_a_lease_is_renewed_for_as_long_as_the_work_takes(scan: asyncpg.Po
 def test_a_frozen_holder_knows_by_its_own_clock_that_time_is_over() -> None:
     with pytest.raises(LostLease):
         Lease("worker/test", 1, trusted_until=time.monotonic() - 0.001).require()
+
+
+def test_whoever_stops_leading_the_census_reports_nothing_open() -> None:
+    metrics.incidents_open.labels("sequence-gap").set(3)
+    metrics.groups_stopped.set(2)
+    (job,) = [job for job in JOBS if job.name == "census"]
+
+    job.forget()
+
+    assert REGISTRY.get_sample_value("incidents_open", {"kind": "sequence-gap"}) is None
+    assert REGISTRY.get_sample_value("consumer_groups_stopped") == 0
+
+
+async def test_what_a_job_reported_is_forgotten_when_its_lease_is_lost() -> None:
+    forgotten = asyncio.Event()
+
+    async def lose(_servers: Servers, lease: Lease) -> None:
+        raise LostLease(lease.name)
+
+    job = Job("test", lambda _settings: 1.0, lose, forgotten.set)
+    with pytest.raises(LostLease):
+        await rounds_of(job, cast("Servers", None), asyncio.Event())(Lease("worker/test", 1, trusted_until=0))
+    assert forgotten.is_set()

@@ -1,16 +1,22 @@
 """Leases with terms: who may empty a shard, and what an old term cannot do any more."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import asyncpg
 import pytest
 import pytest_asyncio
+from prometheus_client import REGISTRY
 
+from domain.outbox.append import SHARDS
 from outbox_relay.lease import ShardLeases
 from outbox_relay.page import queries as page_queries
+from outbox_relay.relay import LANES, OutboxRelay
+from runtime.settings import Settings
 from tests.infrastructure.databases import ClonedDatabase
 from tests.integration.outbox_relay.rows import OutboxRow, insert, name_in_shard
+from tests.waiting import until
 
 
 @pytest_asyncio.fixture
@@ -140,3 +146,18 @@ async def test_new_connections_read_term_and_floor_again(conn: asyncpg.Connectio
     assert after.held[3].floor == 99
     assert after.held[3].term == before.held[3].term + 1
     assert await before.renew(conn) == set(range(16))
+
+
+async def test_a_relay_that_ended_leads_no_shard_on_its_metrics_page(database: ClonedDatabase) -> None:
+    settings = Settings.model_validate({"DATABASE_URL": database.url("scan"), "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"})
+    stop = asyncio.Event()
+    async with asyncpg.create_pool(database.url("scan"), min_size=1, max_size=LANES + 2) as pool:
+        running = asyncio.create_task(OutboxRelay(settings, pool).run(stop))
+        await until(lambda: sum(map(leading, range(SHARDS))) == SHARDS, what="every shard to be led")
+        stop.set()
+        await running
+    assert sum(map(leading, range(SHARDS))) == 0
+
+
+def leading(shard: int) -> float:
+    return REGISTRY.get_sample_value("relay_leader", {"shard": str(shard)}) or 0.0

@@ -211,6 +211,57 @@ async def test_after_kill_9_another_relay_publishes_within_ten_seconds(
     await scan.close()
 
 
+@pytest.mark.hole("floor-drops-candidate-on-new-connection")
+@pytest.mark.parametrize("broken", [True, False], ids=["broken", "control"])
+async def test_a_broken_connection_drops_the_candidate(
+    settings: Settings, fresh_kafka: FreshKafka, database: ClonedDatabase, writer: asyncpg.Connection, broken: bool
+) -> None:
+    """A crashed database takes ids back: 50 were drawn, then 11 again, by a writer who is still under way.
+
+    A candidate of before the crash knows nothing of him: its X is older, and his rows lie below its S. The control
+    leaves the connections whole, as a relay would that kept its candidate: there the floor covers the rows for ever.
+    """
+    await fresh_kafka.create_topics([TOPIC], PARTITIONS)
+    holder, late, owner = [await asyncpg.connect(database.url(role)) for role in ("worker", "worker", "superuser")]
+    await insert(writer, [OutboxRow(f"item-{n}", 1) for n in range(50)])
+    await holder.execute("begin; select pg_current_xact_id()")
+    metrics.OLDEST_XACT.set(0)
+    async with running(settings):
+        await until(_a_candidate_waits, deadline=20, what="a candidate of 50 that the holder keeps from ripening")
+        await emptied(writer)
+        await owner.execute("alter sequence outbox_events_id_seq restart with 11")
+        await late.execute("begin")
+        assert (await insert(late, [OutboxRow(f"item-{n}", 2) for n in range(20)]))[0] == 11
+        await insert(writer, [OutboxRow(f"item-{n}", 2) for n in range(20, 60)])
+        if broken:
+            ended = "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'cs_scan' and datname = $1"
+            assert len(await owner.fetch(ended, database.name)) > 1
+        metrics.OLDEST_XACT.set(0)
+        await holder.execute("commit")
+        # A later candidate waits for the late writer, so what became of the first one is decided.
+        await until(_a_candidate_waits, deadline=30, what="the next candidate")
+        await insert(writer, [OutboxRow(name_in_shard(shard, 1000), 1) for shard in range(16)])
+        await emptied(writer)
+        assert await owner.fetchval("select max(floor) from relay_shards") == (0 if broken else 50)
+
+        await late.execute("commit")
+        if broken:
+            await emptied(writer)
+        else:
+            await insert(writer, [OutboxRow(name_in_shard(shard, 1000), 2) for shard in range(16)])
+            await until(lambda: _only_below(writer, 50), deadline=30, what="everything but the covered rows to leave")
+    for conn in (holder, late, owner):
+        await conn.close()
+
+
+def _a_candidate_waits() -> bool:
+    return metrics.OLDEST_XACT._value.get() > 0
+
+
+async def _only_below(conn: asyncpg.Connection, last: int) -> bool:
+    return bool(await conn.fetchval("select max(id) <= $1 from outbox_events", last))
+
+
 async def test_a_relay_that_waits_for_its_database_can_be_stopped(settings: Settings) -> None:
     away = settings.model_copy(
         update={"database_url": type(settings.database_url)("postgresql://cs_migrate:x@127.0.0.1:1/none")}

@@ -24,6 +24,9 @@ log = get_logger(__name__)
 # A fresh set is trusted this long; an unknown key id asks again, but not more often than the pause.
 FRESH_SECONDS = 300.0
 PAUSE_SECONDS = 10.0
+# A whole download, however slowly it drips, and what a request with a stale key gives it.
+_DEADLINE_SECONDS = 5.0
+_MOMENT_SECONDS = 0.25
 _LARGEST_SET = 256 * 1024
 _SMALLEST_RSA_BITS = 2048
 
@@ -46,23 +49,30 @@ class KeySet:
         read: Callable[[], Awaitable[bytes]],
         pinned: Sequence[str],
         clock: Callable[[], float] = time.monotonic,
+        deadline: float = _DEADLINE_SECONDS,
     ) -> None:
         self._read = read
+        self._deadline = deadline
         self._pinned = frozenset(pinned)
         self._clock = clock
         self._keys: dict[str, VerificationKey] = {}
         self._read_at = self._tried_at = float("-inf")
-        self._lock = asyncio.Lock()
+        self._reading: asyncio.Task[None] | None = None
 
     async def find(self, key_id: str) -> VerificationKey | None:
-        """The key, or None when the issuer has none of that id. Raises TransientError while no set was ever read."""
+        """The key, or None when the issuer has none of that id. Raises TransientError while no set was ever read.
+
+        A known key is never kept waiting by an issuer that hangs: the first request that finds it stale gives the issuer a
+        moment to withdraw it, all others go on. Only an unknown key id waits for the answer.
+        """
         known = self._keys.get(key_id)
-        if known is None or self._clock() - self._read_at > FRESH_SECONDS:
+        if known is None:
             await self._refresh()
-            known = self._keys.get(key_id)
+        elif self._clock() - self._read_at > FRESH_SECONDS and self._reading is None:
+            await self._refresh(_MOMENT_SECONDS)
         if self._read_at == float("-inf"):
             raise TransientError("reading an issuer's key set failed; see the log, then the address in CASESTREAM_JWT_ISSUERS")
-        return known
+        return self._keys.get(key_id)
 
     async def ready(self) -> bool:
         """Whether keys are at hand; asks once when none were read yet."""
@@ -70,17 +80,26 @@ class KeySet:
             await self._refresh()
         return bool(self._keys)
 
-    async def _refresh(self) -> None:
-        async with self._lock:
+    async def _refresh(self, patience: float | None = None) -> None:
+        """Wait for the reading under way, or for a new one when the last is old enough; it goes on when we lose patience."""
+        if self._reading is None:
             if self._clock() - self._tried_at < PAUSE_SECONDS:
                 return
             self._tried_at = self._clock()
-            try:
-                self._keys = accepted_keys(json.loads(await self._read()), self._pinned)
-                self._read_at = self._clock()
-            except (OSError, httpx.HTTPError, ValueError, RecursionError) as error:
-                # Keys that were read before stay good while their issuer is away.
-                log.warning("reading an issuer's key set failed", error=error)
+            self._reading = asyncio.create_task(self._read_keys())
+        await asyncio.wait({self._reading}, timeout=patience)
+
+    async def _read_keys(self) -> None:
+        try:
+            async with asyncio.timeout(self._deadline):
+                content = await self._read()
+            self._keys = accepted_keys(json.loads(content), self._pinned)
+            self._read_at = self._clock()
+        except (OSError, httpx.HTTPError, ValueError, RecursionError) as error:
+            # Keys that were read before stay good while their issuer is away.
+            log.warning("reading an issuer's key set failed", error=error)
+        finally:
+            self._reading = None
 
 
 def reader_of(location: str) -> Callable[[], Awaitable[bytes]]:

@@ -1,9 +1,11 @@
 """Only a good token of a pinned issuer proves anything; keys are followed when the issuer rotates them."""
 
+import asyncio
+
 import pytest
 
 from api.auth import CACHE_SECONDS, Principal, bearer_token
-from api.key_sets import FRESH_SECONDS, PAUSE_SECONDS
+from api.key_sets import FRESH_SECONDS, PAUSE_SECONDS, KeySet
 from schemas.errors import TransientError
 from tests.unit.api.hostile_tokens import hostile_tokens
 from tests.unit.api.tokens import ED, ISSUER, NOW, P256, P384, Published, World, public_keys, settings, token
@@ -100,6 +102,33 @@ async def test_known_keys_stay_good_while_the_issuer_is_away() -> None:
     world.published.away = True
     world.clock.now += FRESH_SECONDS + 1
     assert await verifier.verify(token(exp=int(NOW) + 7200)) == AN
+
+
+async def test_a_hanging_issuer_keeps_no_known_key_waiting() -> None:
+    world = World()
+    verifier = world.verifier()
+    assert await verifier.ready()
+    world.published.answers.clear()
+    world.clock.now += FRESH_SECONDS + 1
+    tokens = [token(sub=f"user-{number}", exp=int(NOW) + 7200) for number in range(20)]
+
+    async with asyncio.timeout(4):
+        found = await asyncio.gather(*(verifier.verify(each) for each in tokens))
+
+    assert all(found)
+    assert world.published.reads == 2
+    world.published.answers.set()
+
+
+async def test_reading_keys_has_a_deadline_and_comes_again_after_a_pause() -> None:
+    world = World()
+    keys = KeySet(world.published.read, settings().algorithms, world.clock, deadline=0.01)
+    world.published.answers.clear()
+    with pytest.raises(TransientError):
+        await keys.find("rsa")
+    world.published.answers.set()
+    world.clock.now += PAUSE_SECONDS + 1
+    assert await keys.ready()
 
 
 async def test_keys_that_were_never_read_are_a_transient_fault_and_no_refusal() -> None:

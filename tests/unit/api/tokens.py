@@ -1,5 +1,6 @@
 """An issuer for tests: keys of every kind, and a maker of tokens that can be wrong in any one way."""
 
+import asyncio
 import base64
 import json
 from collections.abc import Mapping
@@ -66,11 +67,14 @@ class Published:
         self.document = public_keys() if document is None else document
         self.reads = 0
         self.away = False
+        self.answers = asyncio.Event()
+        self.answers.set()
 
     async def read(self) -> bytes:
         self.reads += 1
         if self.away:
             raise ConnectionRefusedError
+        await self.answers.wait()
         return json.dumps(self.document).encode()
 
 

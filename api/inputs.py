@@ -3,14 +3,16 @@
 Tenant, user and source never stand in a body: they come from the token.
 """
 
+import re
 from datetime import date
 from typing import Annotated
 from uuid import UUID
 from zoneinfo import available_timezones
 
 from fastapi import Path, Query
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 from domain.work_items.transitions import Role
 from schemas.models import Code, Identifier, Instant, Text
@@ -18,6 +20,20 @@ from schemas.work_items import Priority
 
 _ZONES = frozenset(available_timezones())
 _LARGEST_VERSION = 2**63 - 1
+
+
+# pydantic would also take numbers, and texts that look like numbers, as seconds since 1970.
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def _as_text(value: object) -> object:
+    if not isinstance(value, str) or not _DAY.match(value):
+        raise PydanticCustomError("rfc3339", "Input should be a text as in RFC 3339, like 2026-04-30T09:00:00+07:00")
+    return value
+
+
+Moment = Annotated[Instant, BeforeValidator(_as_text)]
+Day = Annotated[date, BeforeValidator(_as_text)]
 
 
 class Input(BaseModel):
@@ -39,11 +55,11 @@ class NewWorkItem(Input):
     process: Code | None = None
     priority: Priority = "medium"
     scope: Code | None = None
-    due_at: Instant | None = None
+    due_at: Moment | None = None
     assignee_id: Identifier | None = None
     follower_ids: Annotated[tuple[Identifier, ...], Field(max_length=100)] = ()
-    draft: bool = False
-    occurred_at: Instant | None = None
+    draft: StrictBool = False
+    occurred_at: Moment | None = None
 
 
 class ActionRequest(Input):
@@ -53,8 +69,8 @@ class ActionRequest(Input):
     note: Annotated[Text, Field(max_length=4_000)] | None = None
     new_assignee_id: Identifier | None = None
     expected_status: Annotated[Text, Field(max_length=50)] | None = None
-    expected_version: Annotated[int, Field(ge=1, le=_LARGEST_VERSION)] | None = None
-    occurred_at: Instant | None = None
+    expected_version: Annotated[StrictInt, Field(ge=1, le=_LARGEST_VERSION)] | None = None
+    occurred_at: Moment | None = None
 
 
 def _hide_default(schema: dict[str, object]) -> None:
@@ -77,7 +93,7 @@ class FieldChanges(Input):
     process: Code | None = None
     priority: Annotated[Priority, Field(**_UNCHANGED)] = "medium"
     scope: Code | None = None
-    due_at: Instant | None = None
+    due_at: Moment | None = None
     assignee_id: Identifier | None = None
     follower_ids: Annotated[tuple[Identifier, ...], Field(max_length=100, **_UNCHANGED)] = ()
 
@@ -109,7 +125,7 @@ class TenantPut(Input):
 
     name: Annotated[Text, Field(min_length=1, max_length=200)]
     zone: Annotated[str, Field(max_length=100, examples=["Asia/Ho_Chi_Minh"]), AfterValidator(_zone)] = "UTC"
-    holidays: Annotated[tuple[date, ...], Field(max_length=1000)] = ()
+    holidays: Annotated[tuple[Day, ...], Field(max_length=1000)] = ()
 
 
 class UserPut(Input):
@@ -117,7 +133,7 @@ class UserPut(Input):
 
     display_name: Annotated[Text, Field(min_length=1, max_length=200)]
     roles: Annotated[tuple[Role, ...], Field(max_length=20)] = ()
-    active: bool | None = None
+    active: StrictBool | None = None
 
 
 class TeamPut(Input):
@@ -125,7 +141,7 @@ class TeamPut(Input):
 
     name: Annotated[Text, Field(min_length=1, max_length=200)]
     member_ids: Annotated[tuple[Identifier, ...], Field(max_length=1000)] = ()
-    active: bool | None = None
+    active: StrictBool | None = None
 
 
 _NAME = r"^[^\x00-\x1f\x7f|]+$"

@@ -2,8 +2,8 @@
 
 import pytest
 
+from api.transactions import transaction
 from domain.incidents import open_incident
-from runtime.postgres import tenant_transaction
 from tests.integration.api.conftest import Served
 
 DIRECTORY, INCIDENTS = "/api/v1/directory", "/api/v1/incidents"
@@ -73,7 +73,7 @@ async def test_a_tenant_that_nobody_imported_is_refused(served: Served) -> None:
 
 
 async def incident(served: Served, fingerprint: str = "f", tenant: str = "north") -> str:
-    async with tenant_transaction(served.pool, tenant) as conn:
+    async with transaction(served.pool, tenant) as conn:
         return str(await open_incident(conn, tenant_id=tenant, kind="stuck", fingerprint=fingerprint, summary="Stuck."))
 
 

@@ -194,6 +194,8 @@ async def test_a_stale_caller_is_told_the_current_version(served: Served) -> Non
         ("StartWork", {"newAssigneeId": 7}, 422, "ValidationFailed"),
         ("StartWork", {"surprise": 1}, 422, "ValidationFailed"),
         ("StartWork", {"expectedVersion": 2**70}, 422, "ValidationFailed"),
+        ("StartWork", {"expectedVersion": "2"}, 422, "ValidationFailed"),
+        ("StartWork", {"occurredAt": 0}, 422, "ValidationFailed"),
         ("StartWork", {"occurredAt": "2020-01-01T00:00:00"}, 422, "ValidationFailed"),
         ("StartWork", {"note": "a\x00b"}, 422, "ValidationFailed"),
         ("x" * 50, {}, 400, "InvalidAction"),

@@ -19,7 +19,10 @@ MAX_EVENT_BYTES = 900_000
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic as it is created. `types`: CloudEvents types on it; `outside_producers`: not only our outbox writes."""
+    """A topic as it is created. `types`: CloudEvents types on it; `outside_producers`: not only our outbox writes.
+
+    `writer`: the one package whose commands number its aggregates' events; empty where nobody of this house does (yet).
+    """
 
     name: str
     key: str
@@ -28,6 +31,7 @@ class Topic:
     erasure: Literal["none", "shred", "expires"]
     outside_producers: bool = False
     partitions: int = PARTITIONS
+    writer: str = ""
     description: str = ""
 
 
@@ -129,6 +133,7 @@ TOPICS: dict[str, Topic] = {
             ),
             FOR_EVER_MS,
             "none",
+            writer="domain.work_items",
             description="what happened to work items: ids, codes and times only",
         ),
         Topic(

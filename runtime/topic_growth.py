@@ -10,17 +10,15 @@ A plain increase sends a key's next event to another partition, whose reader may
     4. add the partitions, to the dead letter topics first (a copy keeps its partition number)
     5. hold on until no producer can still believe in the old count, then give the shards back
 
-The shards are held by a lease, so a crash at any step lets the relays go on by themselves: before step 4 nothing has
-changed, after it every group has read everything of the old partitions.
+The shards are held by a lease that is renewed beside every step (`relay_pause`), so a crash at any step lets the relays go on
+by themselves: before step 4 nothing has changed, after it every group has read everything of the old partitions.
 """
 
 import asyncio
 import contextlib
-import secrets
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -29,6 +27,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from aiokafka.errors import for_code
 
 from runtime.kafka import METADATA_AGE_MS, consumer, physical
+from runtime.relay_pause import relays_stopped
 from runtime.settings import Settings
 from runtime.sql import load_queries
 from runtime.topics import find_topics, wait_for_leaders
@@ -37,8 +36,6 @@ from schemas.registry import GROUPS, TOPICS, dlt_topic
 
 queries = load_queries(__file__)
 
-_LEASE = timedelta(seconds=10)
-_RENEW_SECONDS = 2.0
 _POLL_SECONDS = 0.2
 # A relay gives a page up after 15 s and sees within 2 s that its shards are gone.
 _QUIET_SECONDS = 20.0
@@ -102,13 +99,18 @@ class TopicGrowth:
         quiet_seconds: float = _QUIET_SECONDS,
         forget_seconds: float = _FORGET_SECONDS,
     ) -> None:
-        """Steps 2 to 5. Raises TransientError when the groups do not drain in time; nothing is changed then."""
-        async with self._relays_stopped() as held:
-            await self._keep(held, time.monotonic() + quiet_seconds)
-            await self._drain(drain_seconds, held)
+        """Steps 2 to 5. Raises TransientError when the groups do not drain in time; nothing is changed then.
+
+        Raises it, too, when the shards are lost: before step 4 nothing has changed; after it, repeat to finish.
+        """
+        async with relays_stopped(self._pool, f"topics grow {self._topic}") as shards:
+            await asyncio.sleep(quiet_seconds)
+            await self._drain(drain_seconds)
             for topic in (*plan.also, plan.topic):
+                # The last look before the step that cannot be taken back.
+                await shards.renew()
                 await self._add_partitions(topic)
-            await self._keep(held, time.monotonic() + forget_seconds)
+            await asyncio.sleep(forget_seconds)
 
     async def backlog(self) -> list[Backlog]:
         """How far each group of the topic is from having done everything."""
@@ -164,18 +166,7 @@ class TopicGrowth:
         starts, ends = await reader.beginning_offsets(places), await reader.end_offsets(places)
         return {p.partition: at for p, at in starts.items()}, {p.partition: at for p, at in ends.items()}
 
-    @contextlib.asynccontextmanager
-    async def _relays_stopped(self) -> AsyncIterator[list[tuple[int, int]]]:
-        owner = f"topics grow {self._topic}/{secrets.token_hex(3)}"
-        rows = await queries.take_all_shards(self._pool, owner=owner, lease=_LEASE)
-        held = [(row["shard"], row["term"]) for row in rows]
-        try:
-            yield held
-        finally:
-            shards, terms = _columns(held)
-            await queries.give_back_shards(self._pool, shards=shards, terms=terms)
-
-    async def _drain(self, seconds: float, held: Sequence[tuple[int, int]]) -> None:
+    async def _drain(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while rest := [str(group) for group in await self.backlog() if not group.drained]:
             if time.monotonic() > deadline:
@@ -183,18 +174,7 @@ class TopicGrowth:
                     f"growing {self._topic} given up after {seconds:g} s, nothing was changed. Not drained: {'; '.join(rest)}. "
                     "Start those groups, redrive or discard what is parked (`casestream dlt list`), then repeat"
                 )
-            await self._keep(held, time.monotonic() + _POLL_SECONDS)
-
-    async def _keep(self, held: Sequence[tuple[int, int]], until: float) -> None:
-        """Hold the shards until that instant of our clock. Raises TransientError when somebody took one."""
-        shards, terms = _columns(held)
-        while True:
-            if await queries.keep_shards(self._pool, shards=shards, terms=terms, lease=_LEASE) != len(held):
-                raise TransientError(f"growing {self._topic} lost the relay's shards to another process: repeat it")
-            rest = until - time.monotonic()
-            if rest <= 0:
-                return
-            await asyncio.sleep(min(rest, _RENEW_SECONDS))
+            await asyncio.sleep(_POLL_SECONDS)
 
     async def _add_partitions(self, topic: str) -> None:
         name = physical(self._settings, topic)
@@ -215,7 +195,3 @@ async def _reader(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
         yield reader
     finally:
         await reader.stop()
-
-
-def _columns(held: Sequence[tuple[int, int]]) -> tuple[list[int], list[int]]:
-    return [shard for shard, _ in held], [term for _, term in held]

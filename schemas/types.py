@@ -1,5 +1,8 @@
 """Which CloudEvents type is which model, and how data becomes a model (SP-10)."""
 
+from collections.abc import Iterator
+from typing import get_args
+
 from pydantic import BaseModel, Field, ValidationError
 
 from schemas.entities import EntityChangeEvent
@@ -33,7 +36,7 @@ def parse(event: CloudEvent) -> Payload:
         payload = model.model_validate_json(event.data)
     except ValidationError as error:
         _refuse_newer(model, _schema_version(event.data))
-        raise UndecodableMessage(f"{event.type}: {_places(error)}") from error
+        raise UndecodableMessage(f"{event.type}: {places(error)}") from error
     _refuse_newer(model, payload.schema_version)
     return payload
 
@@ -51,10 +54,29 @@ def _schema_version(data: bytes) -> int:
         return 0
 
 
-def _places(error: ValidationError) -> str:
-    # Field names and error kinds only: the message of pydantic quotes the value, which may be personal data.
+def places(error: ValidationError) -> str:
+    """What is wrong where: our field names and pydantic's error kinds only, since its message quotes the value."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
-    return "; ".join(f"/{'/'.join(str(part)[:40] for part in item['loc'])} {item['type']}" for item in found[:5])
+    return "; ".join(f"/{'/'.join(map(_place, item['loc']))} {item['type']}" for item in found[:5])
+
+
+def _place(part: int | str) -> str:
+    # A place may be the key of a sender's object, or a field that we do not have: any text, perhaps about a person.
+    return str(part) if isinstance(part, int) or part in _FIELDS else "?"
+
+
+def _fields_of(model: type[BaseModel]) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        yield from (name, field.alias or name)
+        for inner in _models_in(field.annotation):
+            yield from _fields_of(inner)
+
+
+def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models_in(argument)
 
 
 class _Version(BaseModel):
@@ -81,3 +103,5 @@ MODELS: dict[str, type[Payload]] = {
         InstanceStatusChanged,
     )
 }
+
+_FIELDS = frozenset(name for model in MODELS.values() for name in _fields_of(model))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
 from runtime import schema_files
 from schemas import published
@@ -23,7 +24,7 @@ from schemas.registry import (
     dlt_topic,
     sender,
 )
-from schemas.types import MODELS, parse
+from schemas.types import MODELS, parse, places
 
 TIME = "2026-01-02T03:04:05Z"
 ASSIGNED = {
@@ -130,6 +131,13 @@ def test_no_reason_quotes_the_data() -> None:
         parse(event(ASSIGNED | {"source": "canary-4711"}))
     assert "canary" not in str(raised.value)
     assert "/source" in str(raised.value)
+
+
+def test_no_reason_names_a_place_that_the_sender_named() -> None:
+    """The key of an object is the sender's text, and a reason is kept in the parked message and the log."""
+    with pytest.raises(ValidationError) as raised:
+        TypeAdapter(dict[str, dict[str, int]]).validate_python({"Ann Example": {"changedBy": "x"}})
+    assert places(raised.value) == "/?/changedBy int_parsing"
 
 
 @pytest.mark.requirement("SP-11")

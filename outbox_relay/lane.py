@@ -62,7 +62,7 @@ class Lane:
         """Turns until `stop`; a turn under way is finished."""
         shortest, longest = self._settings.relay.poll_min_ms / 1000, self._settings.relay.poll_max_ms / 1000
         pause = shortest
-        await queries.insist_on_index(self._conn)
+        await queries.prepare_lane(self._conn)
         try:
             while not stop.is_set():
                 published = await self.turn()

@@ -38,7 +38,10 @@ from unnest(:shards::smallint[], :terms::bigint[], :floors::bigint[]) as raised 
 where r.shard = raised.shard and r.term = raised.term and r.floor < raised.floor
 returning r.shard, r.floor;
 
--- name: insist_on_index^
--- For this connection: reach rows by index only. The outbox is empty most of the time; a plan made then would read and sort
--- the whole table at every poll, and a prepared statement keeps its plan when the backlog comes.
-select set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false);
+-- name: prepare_lane^
+-- For this connection. Reach rows by index only: the outbox is empty most of the time; a plan made then would read and sort
+-- the whole table at every poll, and a prepared statement keeps its plan when the backlog comes. And do not wait for the
+-- disk: a delete that a crash takes back sends its rows once more, a floor that it takes back is lower, and either way
+-- the crash ends this connection and everything that was believed on it.
+select set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false),
+       set_config('synchronous_commit', 'off', false);

@@ -100,7 +100,7 @@ async def test_a_plan_made_on_the_empty_table_reaches_rows_by_index(
     owner = await asyncpg.connect(database.url())
     await owner.execute("vacuum analyze outbox_events")
     await owner.close()
-    await queries.insist_on_index(scan)
+    await queries.prepare_lane(scan)
     await scan.execute(f"prepare polled ({types}) as {queries.sql_of(block).rstrip(';')}")
     await scan.execute("set plan_cache_mode = force_generic_plan")
 

@@ -116,14 +116,6 @@ def array_literal(items: Sequence[str]) -> str:
 
 
 @asynccontextmanager
-async def tenant_transaction(pool: asyncpg.Pool, tenant_id: str) -> AsyncIterator[Connection]:
-    """A transaction of one tenant for a door that runs as cs_api."""
-    async with pool.acquire() as conn, conn.transaction():
-        await conn.execute("select set_config('app.tenant', $1, true)", tenant_id)
-        yield conn
-
-
-@asynccontextmanager
 async def tenants_transaction(pool: asyncpg.Pool, tenant_ids: Sequence[str]) -> AsyncIterator[Connection]:
     """A transaction of several tenants for a job that runs as cs_worker."""
     async with pool.acquire() as conn, conn.transaction():

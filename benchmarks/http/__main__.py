@@ -22,10 +22,11 @@ from uuid import uuid4
 
 import asyncpg
 
+from api.transactions import transaction
 from benchmarks.http.report import write
 from domain.outbox import Outbox
 from domain.work_items import commands
-from runtime.postgres import open_pool, tenant_transaction
+from runtime.postgres import open_pool
 from runtime.settings import Settings
 from runtime.stack.home import Home
 from runtime.stack.issuer import create_issuer, sign
@@ -50,7 +51,7 @@ async def prepare(settings: Settings, connections: int) -> list[str]:
     await owner.execute("vacuum analyze")
     await owner.close()
     outbox, ids = Outbox("benchmark"), [str(uuid4()) for _ in range(connections)]
-    async with await open_pool(settings, "api") as pool, tenant_transaction(pool, TENANT) as conn:
+    async with await open_pool(settings, "api") as pool, transaction(pool, TENANT) as conn:
         for item in ids:
             await commands.create_work_item(conn, outbox, _CALLER, CreateWorkItem(work_item_id=item, title="Benchmark"))
             await commands.apply_action(conn, outbox, _CALLER, ApplyAction(work_item_id=item, action="StartWork"))

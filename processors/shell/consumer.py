@@ -289,10 +289,6 @@ class GroupMember:
             async with self._pool.acquire() as conn:
                 await open_incidents(conn, [_out_of_range(self.group, partition, offset)])
 
-    async def end_offset(self, partition: Partition) -> int:
-        """Where the partition ends now."""
-        return (await self.end_offsets([partition]))[partition]
-
     async def end_offsets(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
         """Where each of these partitions ends now."""
         ends = await self._consumer.end_offsets([self._assignment.topic_partition(partition) for partition in partitions])

@@ -7,10 +7,10 @@ from contextlib import AsyncExitStack
 import asyncpg
 import pytest
 
+from api.transactions import transaction
 from domain.outbox import Outbox
 from domain.work_items import commands
 from processors.shell import GroupMember
-from runtime.postgres import tenant_transaction
 from schemas.caller import Caller
 from schemas.envelope import CloudEvent
 from schemas.onboarding import InstanceStatusChanged
@@ -92,7 +92,7 @@ async def _by_hand(database: ClonedDatabase, dice: random.Random) -> None:
 
     async def act(number: int) -> None:
         for key in dice.sample(ITEMS, len(ITEMS)):
-            async with tenant_transaction(pool, TENANT) as conn:
+            async with transaction(pool, TENANT) as conn:
                 order = ApplyAction(work_item_id=item_id(key), action="Assign", new_assignee_id=f"u{10 + number}")
                 await commands.apply_action(conn, Outbox("casestream"), caller, order)
 

@@ -3,9 +3,10 @@
 import asyncpg
 import pytest
 
+from api.transactions import transaction
 from domain.operations import parked
 from domain.operations.parked import Selection
-from runtime.postgres import tenant_transaction, tenants_transaction
+from runtime.postgres import tenants_transaction
 from schemas.errors import NotFound
 from tests.infrastructure.databases import ClonedDatabase
 from tests.integration.operations.conftest import Park
@@ -101,9 +102,9 @@ async def test_an_incident_is_retried_over_http_for_its_own_tenant_only(
     incident = {"object_id": GROUP, "fingerprint": "f1", "tenant_id": "acme", "incident_id": "n1"}
 
     async with asyncpg.create_pool(database.url("api"), min_size=1, max_size=1) as pool:
-        async with tenant_transaction(pool, "acme") as conn:
+        async with transaction(pool, "acme") as conn:
             said = await parked.retry_parked(conn, incident, "ann")
-        async with tenant_transaction(pool, "acme") as conn:
+        async with transaction(pool, "acme") as conn:
             foreign = await parked.retry_parked(conn, {**incident, "tenant_id": "other"}, "ann")
 
     assert "1 message(s) of 1 key(s)" in said

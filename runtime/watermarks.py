@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -17,14 +17,10 @@ from runtime.kafka import admin, consumer, logical, physical
 from runtime.settings import Settings
 from runtime.topics import find_topics
 from schemas.errors import TransientError
+from schemas.registry import Place
 
 _COORDINATOR_ATTEMPTS = 20
 _PAUSE_SECONDS = 0.3
-
-
-class Partition(NamedTuple):
-    topic: str
-    partition: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +46,7 @@ class Watermarks:
     def __init__(self, settings: Settings, client: AIOKafkaAdminClient, reader: AIOKafkaConsumer) -> None:
         self._settings, self._admin, self._reader = settings, client, reader
 
-    async def bounds(self, topics: Collection[str]) -> dict[Partition, tuple[int, int]]:
+    async def bounds(self, topics: Collection[str]) -> dict[Place, tuple[int, int]]:
         """First offset and end of every partition; a topic that does not exist has none."""
         found = await find_topics(self._admin, [physical(self._settings, topic) for topic in topics])
         places = [TopicPartition(name, number) for name, topic in found.items() for number in range(topic.partitions)]
@@ -59,7 +55,7 @@ class Watermarks:
         begins, ends = await self._reader.beginning_offsets(places), await self._reader.end_offsets(places)
         return {self._logical(place): (begins[place], ends[place]) for place in places}
 
-    async def offsets_at(self, places: Iterable[tuple[str, int]], instant: datetime) -> dict[Partition, int]:
+    async def offsets_at(self, places: Iterable[Place], instant: datetime) -> dict[Place, int]:
         """The first record of each partition at or after the instant; absent where there is none."""
         asked = {
             TopicPartition(physical(self._settings, topic), number): int(instant.timestamp() * 1000) for topic, number in places
@@ -82,8 +78,8 @@ class Watermarks:
                 await asyncio.sleep(_PAUSE_SECONDS)
         return await self._admin.describe_consumer_groups([name])
 
-    def _logical(self, place: TopicPartition) -> Partition:
-        return Partition(logical(self._settings, place.topic), place.partition)
+    def _logical(self, place: TopicPartition) -> Place:
+        return Place(logical(self._settings, place.topic), place.partition)
 
 
 def _instance_of(member_id: str) -> str:

@@ -6,7 +6,7 @@ added at the Kafka clients' edge.
 """
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 DAY_MS = 86_400_000
 WEEK_MS = 7 * DAY_MS
@@ -33,6 +33,13 @@ class Topic:
     partitions: int = PARTITIONS
     writer: str = ""
     description: str = ""
+
+
+class Place(NamedTuple):
+    """A partition, by its topic's logical name."""
+
+    topic: str
+    partition: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,17 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from schemas.errors import Rejected
-from schemas.registry import FOR_EVER_MS, TOPICS, Group
-
-
-class Place(NamedTuple):
-    """A partition, by its topic's logical name."""
-
-    topic: str
-    partition: int
+from schemas.registry import FOR_EVER_MS, TOPICS, Group, Place
 
 
 @dataclass(frozen=True, slots=True)

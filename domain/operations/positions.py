@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from domain.audit import append
-from domain.operations.decisions import Move, Place
+from domain.operations.decisions import Move
 from domain.operations.endings import close
 from runtime.sql import Connection, load_queries
 from schemas.errors import ConcurrencyConflict, NotFound
+from schemas.registry import Place
 
 queries = load_queries(__file__, "operations.sql")
 

@@ -12,12 +12,12 @@ import asyncpg
 import typer
 
 from domain.operations import positions as operations
-from domain.operations.decisions import Bounds, Move, Place, Target, effects_said, inbox_ages, plan_moves, refuse_below_inbox
+from domain.operations.decisions import Bounds, Move, Target, effects_said, inbox_ages, plan_moves, refuse_below_inbox
 from runtime.cli import operating, output
 from runtime.settings import Settings
 from runtime.watermarks import Watermarks, watermarks
 from schemas.errors import ConfigurationError, Rejected
-from schemas.registry import Group
+from schemas.registry import Group, Place
 
 app = typer.Typer(no_args_is_help=True, help="Positions of groups: show, move, skip-gap. A dry run unless told otherwise.")
 
@@ -165,7 +165,7 @@ async def plan(
     instant: datetime | None,
 ) -> list[Move] | Rejected:
     """The moves of one topic from what PostgreSQL and Kafka say now. Raises ConfigurationError for what does not exist."""
-    all_bounds = {Place(*place): Bounds(*bounds) for place, bounds in (await kafka.bounds([topic])).items()}
+    all_bounds = {place: Bounds(*bounds) for place, bounds in (await kafka.bounds([topic])).items()}
     bounds = {place: found for place, found in all_bounds.items() if partition in (None, place.partition)}
     if not all_bounds:
         raise ConfigurationError([f"topic {topic} does not exist: run `casestream topics apply`"])
@@ -186,7 +186,7 @@ async def plan(
 async def _offsets_at(kafka: Watermarks, bounds: Mapping[Place, Bounds], instant: datetime | None) -> dict[Place, int]:
     if instant is None:
         return {}
-    return {Place(*place): offset for place, offset in (await kafka.offsets_at(bounds, instant)).items()}
+    return await kafka.offsets_at(bounds, instant)
 
 
 def _say(group: Group, moves: list[Move], done: int, execute: bool) -> None:

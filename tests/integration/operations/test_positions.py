@@ -5,9 +5,10 @@ import json
 import asyncpg
 import pytest
 
-from domain.operations.decisions import Bounds, Move, Place
+from domain.operations.decisions import Bounds, Move
 from domain.operations.positions import find_gaps, list_positions, move, skip_gap
 from schemas.errors import ConcurrencyConflict, NotFound
+from schemas.registry import Place
 
 GROUP, TOPIC = "work-items", "work-items.commands.v1"
 BOUNDS = Bounds(0, 100)

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from domain.operations.decisions import (
     Bounds,
     Move,
-    Place,
     Target,
     effects_said,
     inbox_ages,
@@ -18,7 +17,7 @@ from domain.operations.decisions import (
 )
 from runtime.cli.offsets import target_of
 from schemas.errors import ConfigurationError, Rejected
-from schemas.registry import Group
+from schemas.registry import Group, Place
 
 HERE = Place("crm.entity.events", 0)
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)

@@ -26,7 +26,11 @@ _KNOWN = frozenset(
     "specversion id source type time subject dataschema datacontenttype"
     " partitionkey sequence tenant causation traceparent".split()
 )
-_PLAIN_HEADERS = {"content-type": "datacontenttype", "traceparent": "traceparent"}
+# The media type has a header of its own; under `ce_` it would be a second switch between the modes.
+_ATTRIBUTE_OF = {f"ce_{name}": name for name in _KNOWN - {"datacontenttype"}} | {
+    "content-type": "datacontenttype",
+    "traceparent": "traceparent",
+}
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -99,10 +103,8 @@ def _attributes_of(headers: Headers) -> dict[str, str]:
     """The attributes among the headers, by name. Repeated ones must agree; of trace contexts the last one holds."""
     named: dict[str, str] = {}
     for header, value in headers:
-        lower = header.lower()
-        name = lower[3:] if lower.startswith("ce_") else _PLAIN_HEADERS.get(lower)
-        # The media type has a header of its own; under `ce_` it would be a second switch between the modes.
-        if value is None or name not in _KNOWN or lower == "ce_datacontenttype":
+        name = _ATTRIBUTE_OF.get(header) or _ATTRIBUTE_OF.get(header.lower())
+        if value is None or name is None:
             continue
         if name == "traceparent":
             named[name] = value.decode("ascii", "replace")
@@ -110,7 +112,8 @@ def _attributes_of(headers: Headers) -> dict[str, str]:
         try:
             text = value.decode()
         except UnicodeDecodeError as error:
-            raise UndecodableMessage(f"header {lower} is not UTF-8: send CloudEvents attributes as UTF-8 text") from error
+            problem = f"header {header.lower()} is not UTF-8: send CloudEvents attributes as UTF-8 text"
+            raise UndecodableMessage(problem) from error
         if named.setdefault(name, text) != text:
             raise UndecodableMessage(f"CloudEvents attribute {name} stands twice with different values: send it once")
     return named
@@ -159,7 +162,9 @@ def _optional(attributes: Mapping[str, str], name: str) -> str | None:
 
 
 def _fits(text: str) -> bool:
-    # The first test spares a huge text the others.
+    # Plain ASCII, as nearly all are, needs one look; the length spares a huge text the others.
+    if len(text) <= MAX_ATTRIBUTE_BYTES and text.isascii() and text.isprintable():
+        return True
     return len(text) <= MAX_ATTRIBUTE_BYTES and not _CONTROL.search(text) and len(text.encode()) <= MAX_ATTRIBUTE_BYTES
 
 

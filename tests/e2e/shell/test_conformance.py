@@ -271,24 +271,34 @@ def failpoints() -> list[str]:
 
 @pytest.mark.requirement("SP-4", "SP-6")
 async def test_a_crash_at_each_step_loses_and_repeats_nothing(bench: Bench) -> None:
-    """One chain: a member dies at the first step, the next one at the second, and so on; the last one finishes."""
     await bench.setup()
-    dice = random.Random(1)
-    keys = [f"k{number}" for number in range(10)]
+    await crash_at_each_step(bench, 1)
+
+
+async def crash_at_each_step(bench: Bench, round_number: int, applied: dict[str, Applied] | None = None) -> dict[str, Applied]:
+    """One chain: a member dies at the first step, the next one at the second, and so on; the last one finishes.
+
+    What was `applied` in earlier rounds stands as it is; the answer is that and this round's.
+    """
+    dice = random.Random(round_number)
+    keys = [f"r{round_number}-k{number}" for number in range(10)]
     histories = [bench.subject.history(key, 20) for key in keys]
-    good, broken = bench.subject.history("bad", 2)
+    bad = f"r{round_number}-bad"
+    good, broken = bench.subject.history(bad, 2)
     await bench.produce([good, poisons(broken)["broken JSON"]])
     await bench.produce(mixed([redelivered(history, dice, 2) for history in histories], dice))
+    expected = {**(applied or {}), **{item_id(key): (20, 20) for key in keys}, item_id(bad): (1, 1)}
     environ = bench.environ(CASESTREAM_CONSUMER__BATCH_MAX_RECORDS="5")
     async with processes(environ, bench.subject.group) as members:
         for name in failpoints():
             one = members.start("only", f"{name}:{1 if name.endswith('take') else 2}")
             assert await one.ended() == -signal.SIGKILL, one.log()[-3000:]
         last = members.start("only")
-        await bench.becomes({**{item_id(key): (20, 20) for key in keys}, item_id("bad"): (1, 1)})
+        await bench.becomes(expected)
         last.send(signal.SIGTERM)
         assert await last.ended() == 0
-    assert len(await bench.parked()) == 1
+    assert len(await bench.parked()) == round_number
+    return expected
 
 
 @pytest.fixture(autouse=True)

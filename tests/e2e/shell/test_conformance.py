@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from processors.shell.messages import Decoded
+from processors.shell.plan import Plan
 from schemas.envelope import CloudEvent, to_headers
 from schemas.registry import GROUPS, dlt_topic
 from tests.e2e.shell.conformance import SUBJECTS, Applied, Subject, item_id
@@ -129,6 +131,41 @@ async def test_a_missing_number_is_waited_for_and_releases_the_rest(bench: Bench
         await bench.produce([history[1]])
         await bench.becomes({item_id("late"): (6, 6), item_id("other"): (4, 4)})
     assert not await rows(bench.database, "select from waiting_messages")
+
+
+def page_sent_again(bench: Bench) -> list[CloudEvent]:
+    """What a broker that died in the middle of a page leaves: a hole where a batch was refused, then the page again."""
+    history = bench.subject.history("k", 6)
+    return [*history[:2], *history[4:], *history[2:]]
+
+
+@pytest.mark.requirement("SP-5")
+@pytest.mark.hole("gap-waits")
+@NUMBERED
+async def test_a_page_that_was_sent_with_a_hole_and_then_again_loses_nothing(bench: Bench) -> None:
+    await bench.setup(1)
+    await bench.produce(page_sent_again(bench))
+    async with member(bench.settings(CASESTREAM_CONSUMER__BATCH_MAX_RECORDS="3"), bench.subject.make()):
+        await bench.becomes({item_id("k"): (6, 6)})
+
+
+@NUMBERED
+async def test_control_without_waiting_for_gaps_such_a_page_loses_what_was_in_the_hole(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The highest number seen as the only memory, as consumers usually have it: 3 and 4 come after 6, and look old."""
+
+    def only_the_highest(plan: Plan, item: Decoded, sequence: int) -> None:
+        aggregate = item.aggregate
+        assert aggregate is not None
+        if sequence > plan._known.last.get(aggregate, 0) and plan._apply(item):
+            plan._advance(aggregate, sequence)
+
+    monkeypatch.setattr(Plan, "_take_numbered", only_the_highest)
+    await bench.setup(1)
+    await bench.produce(page_sent_again(bench))
+    async with member(bench.settings(CASESTREAM_CONSUMER__BATCH_MAX_RECORDS="3"), bench.subject.make()):
+        await bench.becomes({item_id("k"): (4, 6)})
 
 
 @pytest.mark.hole("first-sight-is-a-gap")

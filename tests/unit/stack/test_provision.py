@@ -65,7 +65,7 @@ def test_no_broker_is_an_error_and_no_skipped_test(monkeypatch: pytest.MonkeyPat
 def test_a_docker_daemon_that_answers_is_noticed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path / 'd'}")
     assert not docker.daemon_answers()
-    with daemon(tmp_path / "d", lambda client: client.sendall(b"HTTP/1.0 200 OK\r\n\r\nOK")):
+    with daemon(tmp_path / "d", lambda client: client.recv(65_536) and client.sendall(b"HTTP/1.0 200 OK\r\n\r\nOK")):
         assert docker.daemon_answers()
 
 

@@ -34,8 +34,7 @@ queries = load_queries(__file__)
 Result = TypeVar("Result")
 
 LANES = 2
-# The last is asyncpg's own confusion about a connection that broke in the middle of an answer.
-_CURED_BY_TIME = (*TRANSIENT, KafkaError, asyncpg.InternalClientError)
+_CURED_BY_TIME = (*TRANSIENT, KafkaError)
 # A new candidate at most so often, and how often a waiting one is looked at.
 _DRAW_SECONDS = 1.0
 _RIPENING_SECONDS = 0.1

@@ -17,6 +17,10 @@ from schemas.errors import TransientError
 
 Role = Literal["api", "worker", "scan", "migrate"]
 
+# The server ends a statement of ours after 5 s and a transaction after 8 s. Who has heard nothing until then has a connection
+# that is half open, and must not stand still with its lease, its partitions or its request (P5).
+ANSWER_SECONDS = 8.0
+
 # What a retry can cure: the server or the network is away, a deadlock, a serialization failure, a time limit of the role.
 TRANSIENT = (
     asyncpg.PostgresConnectionError,
@@ -93,7 +97,7 @@ async def open_pool(
                 role_url(settings, role),
                 min_size=min_size,
                 max_size=size,
-                command_timeout=30,
+                command_timeout=None if role == "migrate" else ANSWER_SECONDS,
                 server_settings={"application_name": f"casestream-{role}", **(planner or {})},
                 reset=None if reset else _leave_as_it_is,
             )

@@ -255,7 +255,7 @@ async def test_a_broken_connection_drops_the_candidate(
 
 
 def _a_candidate_waits() -> bool:
-    return metrics.OLDEST_XACT._value.get() > 0
+    return bool(metrics.OLDEST_XACT._value.get() > 0)
 
 
 async def _only_below(conn: asyncpg.Connection, last: int) -> bool:

@@ -105,7 +105,7 @@ def table_version(name: str, version: int, topics: tuple[str, ...]) -> Subject:
         numbered=True,
         make=partial(table.make, version),
         history=table.history,
-        read=partial(table.read, version=version),
+        read=lambda database: table.read(database, version),
         prepare=prepare,
     )
 

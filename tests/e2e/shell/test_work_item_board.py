@@ -1,7 +1,6 @@
 """The board end to end: events on the topic become rows, once, in order."""
 
 import random
-from dataclasses import asdict, replace
 from pathlib import Path
 
 import asyncpg
@@ -120,15 +119,16 @@ async def test_a_stale_row_changes_nothing(database: ClonedDatabase) -> None:
     """The last line of defence, below the shell's numbers: the statement itself. Without its `where` both would pass."""
     board, conn = WorkItemBoard(1), await asyncpg.connect(database.url("superuser"))
     try:
-        row = replace(_row(history("i1")), ce_source="casestream", ce_sequence=5)
+        row = _row(history("i1"))._replace(ce_source="casestream", ce_sequence=5)
         await board.save(conn, {"i1": row}, [], at(60))
         written = await conn.fetchrow("select * from projections.work_item_board__v1")
         for number in (1, 4, 5):
-            await board.save(conn, {"i1": replace(row, status="stale", version=99, ce_sequence=number)}, [], at(60))
+            await board.save(conn, {"i1": row._replace(status="stale", version=99, ce_sequence=number)}, [], at(60))
             assert await conn.fetchrow("select * from projections.work_item_board__v1") == written
-        for later in (replace(row, ce_sequence=6), replace(row, ce_source="casestream#2", ce_sequence=1)):
+        for later in (row._replace(ce_sequence=6), row._replace(ce_source="casestream#2", ce_sequence=1)):
             await board.save(conn, {"i1": later}, [], at(60))
             found = await conn.fetchrow("select ce_source, ce_sequence from projections.work_item_board__v1")
+            assert found is not None
             assert tuple(found) == (later.ce_source, later.ce_sequence)
     finally:
         await conn.close()
@@ -140,9 +140,9 @@ async def test_control_without_its_guard_the_statement_takes_a_stale_row(databas
         text = (Path(work_item_board.__file__).with_suffix(".sql")).read_text().partition("upsert_rows!")[2]
         guard = text.index("where t.ce_source")
         unguarded = text[text.index("insert into") : guard].replace(":rows", "$1")
-        row = replace(_row(history("i1")), ce_source="casestream", ce_sequence=5)
-        for one in (row, replace(row, status="open", ce_sequence=2)):
-            await conn.execute(unguarded, [tuple(asdict(one).values())])
+        row = _row(history("i1"))._replace(ce_source="casestream", ce_sequence=5)
+        for one in (row, row._replace(status="open", ce_sequence=2)):
+            await conn.execute(unguarded, [tuple(one)])
         assert await conn.fetchval("select ce_sequence from projections.work_item_board__v1") == 2
     finally:
         await conn.close()

@@ -7,6 +7,7 @@ Owns the order of steps within a page:
 
 A page is never fetched before the last one is deleted, so the rows above a floor are exactly the unsent ones. While one
 lane waits for Kafka another one reads: that is the overlap, and it needs no proof, since a shard belongs to one lane.
+A topic in trouble (unknown, a partition without leader, a batch that failed) is left out of the polls for a moment.
 Never raises for Kafka's sake; any error of the database ends the lane, and with it all that its connections knew.
 """
 
@@ -14,14 +15,16 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from outbox_relay import metrics
 from outbox_relay.floor import settle
+from outbox_relay.held_topics import HeldTopics
 from outbox_relay.lease import Lease, ShardLeases
-from outbox_relay.page import Page, fetch_page, pack, publish, queries
+from outbox_relay.page import Page, Parcel, Target, fetch_page, pack, publish, queries
 from runtime import kafka
 from runtime.failpoints import reach
 from runtime.logging import get_logger
@@ -33,6 +36,8 @@ log = get_logger(__name__)
 PUBLISH_SECONDS = 15.0
 FLOOR_SECONDS = 1.0
 _METADATA_SECONDS = 2.0
+_SECOND_LOOK_SECONDS = 0.2
+_NO_LEADER = -1
 _TROUBLE_SECONDS = (0.1, 5.0)
 
 
@@ -55,7 +60,7 @@ class Lane:
         self._full_shards = self._full_before = 0
         self._floors_due = 0.0
         self._last_settled = 0
-        self._missing: dict[str, float] = {}
+        self._held = HeldTopics()
         self._failures = 0
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -87,20 +92,28 @@ class Lane:
         settled = self._settled()
         await reach("relay.before-fetch")
         per_shard = self._per_shard(len(leases))
-        page = await fetch_page(self._conn, leases, per_shard, self._held_topics())
+        held = self._held.names(time.monotonic())
+        page = await fetch_page(self._conn, leases, per_shard, sorted(held))
         self._full_shards = page.full_shards(per_shard)
-        await self._raise_floors(leases, settled, page)
+        if not held:
+            await self._raise_floors(leases, settled, page)
         producer = await self._started_producer() if page.rows and self._leases.trusted else None
-        if producer is None or (partitions := await self._partitions(producer, page.topics())) is None:
+        if producer is None:
             return 0
-        return await self._move(producer, partitions, leases, page)
+        names = {topic: kafka.physical(self._settings, topic) for topic in page.topics()}
+        partitions = await self._partitions(producer, names)
+        packed = pack(producer, page.of(partitions), partitions, int(time.time() * 1000))
+        parcels = self._with_leader(producer, names, packed)
+        return await self._move(producer, names, leases, parcels) if parcels else 0
 
     async def _move(
-        self, producer: AIOKafkaProducer, partitions: Mapping[str, int], leases: Sequence[Lease], page: Page
+        self,
+        producer: AIOKafkaProducer,
+        names: Mapping[str, str],
+        leases: Sequence[Lease],
+        parcels: Mapping[Target, list[Parcel]],
     ) -> int:
         """Steps 4 and 5."""
-        parcels = pack(producer, page.rows, partitions, int(time.time() * 1000))
-        names = {topic: kafka.physical(self._settings, topic) for topic in partitions}
         await reach("relay.before-send")
         began = time.monotonic()
         published = await publish(producer, parcels, names, PUBLISH_SECONDS)
@@ -108,6 +121,8 @@ class Lane:
         await reach("relay.after-ack")
         if published.acknowledged:
             await self._delete(leases, published.acknowledged)
+        self._held.hold(published.failed_topics, time.monotonic())
+        self._held.release({topic for topic, _ in parcels} - published.failed_topics)
         if published.failure is not None:
             metrics.PAGE_ABORTS.inc()
             self._failures += 1
@@ -129,8 +144,8 @@ class Lane:
         metrics.PUBLISHED.inc(len(ids))
 
     async def _raise_floors(self, leases: Sequence[Lease], settled: int, page: Page) -> None:
-        """Step 3. A topic that is held back has rows that the poll did not see, so nothing may rise meanwhile."""
-        if self._missing or (settled == self._last_settled and time.monotonic() < self._floors_due):
+        """Step 3. `page` is of a poll that left no topic out: rows that it did not see would end up below a floor."""
+        if settled == self._last_settled and time.monotonic() < self._floors_due:
             return
         self._last_settled, self._floors_due = settled, time.monotonic() + FLOOR_SECONDS
         first = page.first_unsent()
@@ -164,22 +179,41 @@ class Lane:
             self._producer = client
         return self._producer
 
-    async def _partitions(self, producer: AIOKafkaProducer, topics: set[str]) -> dict[str, int] | None:
-        """The topics' partition counts. A topic that Kafka does not know is held back alone, for a moment: None."""
-        counts = {}
-        for topic in topics:
-            try:
-                async with asyncio.timeout(_METADATA_SECONDS):
-                    counts[topic] = len(await producer.partitions_for(kafka.physical(self._settings, topic)))
-            except (KafkaError, TimeoutError) as error:
-                self._missing[topic] = time.monotonic() + _METADATA_SECONDS
-                log.error("topic is unknown, its rows wait; see casestream topics diff", topic=topic, error=error)
-        return counts if len(counts) == len(topics) else None
+    async def _partitions(self, producer: AIOKafkaProducer, names: Mapping[str, str]) -> dict[str, int]:
+        """The partition counts of the topics that Kafka knows; the others are held back alone, for a moment."""
+        counts = await asyncio.gather(*(self._count(producer, topic, name) for topic, name in names.items()))
+        return {topic: count for topic, count in zip(names, counts, strict=True) if count}
 
-    def _held_topics(self) -> list[str]:
-        now = time.monotonic()
-        self._missing = {topic: until for topic, until in self._missing.items() if until > now}
-        return list(self._missing)
+    async def _count(self, producer: AIOKafkaProducer, topic: str, name: str) -> int:
+        if known := producer.client.cluster.partitions_for_topic(name):
+            return len(known)
+        # A topic that was unknown a moment ago keeps the others waiting no more than it takes to hear the same again.
+        patience = _SECOND_LOOK_SECONDS if self._held.is_suspect(topic) else _METADATA_SECONDS
+        try:
+            async with asyncio.timeout(patience):
+                return len(await producer.partitions_for(name))
+        except (KafkaError, TimeoutError) as error:
+            self._held.hold([topic], time.monotonic())
+            log.error("topic is unknown, its rows wait; see casestream topics diff", topic=topic, error=error)
+            return 0
+
+    def _with_leader(
+        self, producer: AIOKafkaProducer, names: Mapping[str, str], parcels: Mapping[Target, list[Parcel]]
+    ) -> Mapping[Target, list[Parcel]]:
+        """What can be sent at all: a batch for a partition without a leader would hold up its whole page until it expires."""
+        cluster: Any = producer.client.cluster
+        stuck = {
+            target
+            for target in parcels
+            if cluster.leader_for_partition(TopicPartition(names[target[0]], target[1])) in (None, _NO_LEADER)
+        }
+        if not stuck:
+            return parcels
+        self._held.hold({topic for topic, _ in stuck}, time.monotonic())
+        log.warning("partitions have no leader, rows of their topics wait", partitions=len(stuck))
+        # Nobody waits for it: the next attempt finds what it brought.
+        producer.client.force_metadata_update()
+        return {target: queue for target, queue in parcels.items() if target not in stuck}
 
     def _per_shard(self, shards: int) -> int:
         """Few full shards get the whole page among them, but never all of it for one: the others may fill up next."""

@@ -9,7 +9,7 @@ a prefix of the page, and exactly that prefix may be deleted. Deletes nothing it
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
@@ -20,6 +20,7 @@ from outbox_relay.lease import Lease
 from runtime.failpoints import reach
 from runtime.partitioner import partition_of
 from runtime.sql import Connection, load_queries
+from schemas.errors import TransientError
 from schemas.headers import unpack_headers
 
 queries = load_queries(__file__)
@@ -54,6 +55,10 @@ class Page:
     def topics(self) -> set[str]:
         return set(map(itemgetter(_TOPIC), self.rows))
 
+    def of(self, topics: Container[str]) -> list[Any]:
+        """The rows of these topics. A key's rows share a topic, so none of them overtakes another."""
+        return [row for row in self.rows if row[_TOPIC] in topics]
+
 
 @dataclass(slots=True)
 class Parcel:
@@ -65,10 +70,11 @@ class Parcel:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """How a page ended: ids whose whole prefix Kafka has, and the first failure, if any."""
+    """How a page ended: ids whose whole prefix Kafka has, the first failure, if any, and the topics that failed."""
 
     acknowledged: list[int]
     failure: BaseException | None = None
+    failed_topics: frozenset[str] = frozenset()
 
 
 async def fetch_page(conn: Connection, leases: Sequence[Lease], per_shard: int, held_topics: Sequence[str] = ()) -> Page:
@@ -88,7 +94,10 @@ async def fetch_page(conn: Connection, leases: Sequence[Lease], per_shard: int, 
 
 
 async def _with_large(conn: Connection, rows: list[Any]) -> list[Any]:
-    """Cut the page where its large rows pass PAGE_BYTES, and fetch the bytes of those that stay."""
+    """Cut the page where its large rows pass PAGE_BYTES, and fetch the bytes of those that stay.
+
+    Raises TransientError when somebody deleted some meanwhile: the shard is another's by now.
+    """
     total, kept = 0, 0
     for row in rows:
         total += row[_LARGE] or 0
@@ -99,6 +108,8 @@ async def _with_large(conn: Connection, rows: list[Any]) -> list[Any]:
     ids = [row[_ID] for row in page if row[_LARGE] is not None]
     shards = list({row[_SHARD] for row in page})
     bytes_of = {row["id"]: row for row in await queries.fetch_large(conn, shards=shards, ids=ids)}
+    if len(bytes_of) < len(ids):
+        raise TransientError("rows of a page are gone: another relay took the shard over meanwhile; everything is read again")
     return [
         row
         if row[_LARGE] is None
@@ -133,9 +144,11 @@ async def publish(
     Never raises for Kafka's sake: after a failure the producer is in an unclear state and must be abandoned.
     """
     acknowledged: list[int] = []
+    failed: set[str] = set()
     deadline = time.monotonic() + seconds
     for turn in range(max(map(len, parcels.values()), default=0)):
-        sent: dict[asyncio.Future[Any], Parcel] = {}
+        sent: dict[asyncio.Future[Any], tuple[str, Parcel]] = {}
+        topic = ""
         try:
             async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
                 for (topic, partition), queue in parcels.items():
@@ -143,19 +156,22 @@ async def publish(
                         parcel = queue[turn]
                         future = await producer.send_batch(parcel.batch, names[topic], partition=partition)
                         future.add_done_callback(_consume)
-                        sent[future] = parcel
+                        sent[future] = (topic, parcel)
             await reach("relay.after-send")
             await asyncio.wait(sent, timeout=max(0.0, deadline - time.monotonic()))
             failure: BaseException | None = None
         except Exception as error:  # noqa: BLE001 - any error of the client leaves it unclear; the caller rebuilds it
             failure = error
-        for future, parcel in sent.items():
+            failed.add(topic)
+        for future, (topic, parcel) in sent.items():
             problem = _problem(future)
             if problem is None:
                 acknowledged += parcel.ids
+            else:
+                failed.add(topic)
             failure = failure or problem
         if failure is not None:
-            return Published(acknowledged, failure)
+            return Published(acknowledged, failure, frozenset(failed))
     return Published(acknowledged)
 
 

@@ -1,6 +1,7 @@
 """What a poll sees: the first rows above each floor, in id order, whatever commits late and however large rows are."""
 
 from collections.abc import AsyncIterator
+from typing import Any, cast
 
 import asyncpg
 import pytest
@@ -8,6 +9,7 @@ import pytest_asyncio
 
 from outbox_relay.lease import Lease
 from outbox_relay.page import INLINE_BYTES, PAGE_BYTES, Page, fetch_page, queries
+from schemas.errors import TransientError
 from schemas.headers import unpack_headers
 from schemas.registry import MAX_EVENT_BYTES
 from tests.infrastructure.databases import ClonedDatabase
@@ -108,6 +110,26 @@ async def test_a_plan_made_on_the_empty_table_reaches_rows_by_index(
 
     assert "Index Scan using outbox_events_pkey" in plan, plan
     assert "Seq Scan" not in plan, plan
+
+
+class Overtaken:
+    """A connection whose shard another relay empties between the first and the second fetch of a page."""
+
+    def __init__(self, conn: asyncpg.Connection) -> None:
+        self._conn = conn
+
+    async def fetch(self, query: str, *args: Any) -> list[Any]:
+        rows: list[Any] = await self._conn.fetch(query, *args)
+        await self._conn.execute("delete from outbox_events")
+        return rows
+
+
+async def test_rows_that_another_relay_deleted_meanwhile_begin_everything_anew(
+    scan: asyncpg.Connection, writer: asyncpg.Connection
+) -> None:
+    await insert(writer, [OutboxRow(name_in_shard(3), 1, b"x" * INLINE_BYTES * 2)])
+    with pytest.raises(TransientError, match="another relay"):
+        await fetch_page(cast("asyncpg.Connection", Overtaken(scan)), [lease(3)], per_shard=10)
 
 
 @pytest.mark.hole("relay-size-check")

@@ -14,6 +14,7 @@ PROCESS_SECONDS, SERVER_SECONDS = 20.0, 30.0
 VICTIMS = ("relay-0", "work-items-0", "projections-0", "api-0", "workers-0")
 
 
+@pytest.mark.requirement("SP-2", "SP-5", "SP-7")
 async def test_a_killed_process_loses_nothing_and_repeats_nothing(system: World) -> None:
     figures = await attacks.kills(system, VICTIMS, rounds=1)
 
@@ -23,6 +24,7 @@ async def test_a_killed_process_loses_nothing_and_repeats_nothing(system: World)
     assert all(0 < megabytes <= 150 for megabytes in figures["rss_mb"].values()), figures["rss_mb"]
 
 
+@pytest.mark.requirement("SP-1", "SP-2", "SP-5")
 async def test_a_killed_database_keeps_what_was_acknowledged(system: World) -> None:
     figures = await attacks.postgres_kills(system, rounds=1)
 
@@ -31,6 +33,7 @@ async def test_a_killed_database_keeps_what_was_acknowledged(system: World) -> N
     assert figures["live_again_after_return_seconds"]["slowest"] <= SERVER_SECONDS, figures
 
 
+@pytest.mark.requirement("SP-2")
 async def test_a_killed_partition_leader_costs_no_event(system: World) -> None:
     figures = await attacks.leader_kills(system, rounds=1)
 
@@ -39,6 +42,7 @@ async def test_a_killed_partition_leader_costs_no_event(system: World) -> None:
     assert figures["live_again_after_kill_seconds"]["slowest"] <= SERVER_SECONDS, figures
 
 
+@pytest.mark.requirement("SP-1", "SP-2", "SP-9")
 async def test_while_all_brokers_are_away_the_api_accepts_and_the_alarm_rises_and_clears(system: World) -> None:
     figures = await attacks_slow.broker_away(system, seconds=10)
 
@@ -49,6 +53,7 @@ async def test_while_all_brokers_are_away_the_api_accepts_and_the_alarm_rises_an
     assert figures["live_again_after_return_seconds"] <= SERVER_SECONDS, figures
 
 
+@pytest.mark.requirement("SP-5", "SP-7")
 async def test_processes_that_are_asked_to_leave_repeat_nothing(system: World) -> None:
     figures = await attacks.restarts(system, ("relay-0", "work-items-0", "projections-0"), rounds=3)
 
@@ -60,6 +65,7 @@ async def test_processes_that_are_asked_to_leave_repeat_nothing(system: World) -
     assert figures["partitions_that_changed_owner"] == 0, figures
 
 
+@pytest.mark.requirement("SP-5", "SP-7")
 async def test_a_process_that_slept_past_its_lease_and_session_acts_on_nothing_it_believes(system: World) -> None:
     for name in ("relay", "work-items", "projections"):
         system.fleet.add(name, 1)
@@ -71,18 +77,21 @@ async def test_a_process_that_slept_past_its_lease_and_session_acts_on_nothing_i
     assert figures["freezes"] == 3
 
 
+@pytest.mark.requirement("SP-7")
 async def test_a_clock_that_jumps_an_hour_loses_nothing(system: World) -> None:
     figures = await attacks_slow.clock_jumps(system, (1, -1), dwell=1)
 
     sound(figures)
 
 
+@pytest.mark.requirement("SP-1", "SP-2", "SP-5")
 async def test_everything_killed_at_once_comes_back_whole(system: World) -> None:
     figures = await attacks.everything(system, rounds=1)
 
     sound(figures)
 
 
+@pytest.mark.requirement("SP-4")
 async def test_poison_in_one_group_leaves_the_others_flat(system: World) -> None:
     figures = await attacks_slow.poison(system, count=20)
 

@@ -96,18 +96,19 @@ class BatchApplier:
         """Commit the batch. Raises LostFence, whatever PostgreSQL or the processor raises, and nothing was written then."""
         await reach("shell.before-begin")
         async with self._pool.acquire() as conn, conn.transaction():
-            row = await queries.begin_batch(conn, tenants=array_literal(batch.tenants()))
+            row = await queries.begin_batch(conn, tenants=array_literal(batch.tenants()), group_name=self.group)
             await reach("shell.after-begin")
             await fence(conn, self.group, owned, batch.nexts)
             await reach("shell.after-fence")
-            outcome = await self._decide(conn, batch, row["now"])
+            outcome = await self._decide(conn, batch, row)
             await self._write(conn, batch, outcome, row["now"])
             await reach("shell.before-commit")
         await reach("shell.after-commit")
         return outcome
 
-    async def _decide(self, conn: Connection, batch: Batch, now: datetime) -> Outcome:
-        known = await self._look_up(conn, batch)
+    async def _decide(self, conn: Connection, batch: Batch, begun: Mapping[str, Any]) -> Outcome:
+        now: datetime = begun["now"]
+        known = await self._look_up(conn, batch, begun)
         await reach("shell.after-look-up")
         candidates = [item for item in (*batch.items, *known.waiting.values()) if isinstance(item, Message)]
         messages = [message for message in candidates if _wanted(message, known)]
@@ -120,9 +121,9 @@ class BatchApplier:
             outcome.sequences.setdefault(aggregate, known.last[aggregate])
         return outcome
 
-    async def _look_up(self, conn: Connection, batch: Batch) -> Known:
+    async def _look_up(self, conn: Connection, batch: Batch, begun: Mapping[str, Any]) -> Known:
         known = Known()
-        if keys := list(keys_of(batch.items)):
+        if begun["has_marked"] and (keys := list(keys_of(batch.items))):
             rows = await queries.find_marked_keys(conn, group_name=self.group, **key_columns(keys))
             # A queue moves only from its head: what follows a parked message is never let through without it.
             moved = batch.redriven & {item.record.position for item in batch.items}
@@ -137,7 +138,8 @@ class BatchApplier:
                 if baseline > known.last.get(aggregate, 0):
                     known.last[aggregate] = baseline
                     known.raised.add(aggregate)
-            known.waiting = {} if batch.alone else await self._waiting(conn, aggregates, batch.unwaited)
+            if begun["has_waiting"] and not batch.alone:
+                known.waiting = await self._waiting(conn, aggregates, batch.unwaited)
         if identities := unnumbered(batch.items):
             known.seen = await self._seen(conn, identities)
         return known

@@ -38,7 +38,7 @@ from processors.shell.plan import Outcome
 from processors.shell.processor import Processor
 from processors.shell.rounds import Rounds
 from runtime.failpoints import reach
-from runtime.kafka import admin, consumer, logical, physical
+from runtime.kafka import admin, consumer, physical
 from runtime.logging import get_logger
 from runtime.postgres import is_transient, open_pool
 from runtime.settings import Settings
@@ -196,17 +196,17 @@ class GroupMember:
         except OffsetOutOfRangeError as error:
             await self._on_out_of_range(error)
             return
-        owned = self._assignment.owned
-        records = (self._record(record) for batch in fetched.values() for record in batch)
-        items = [self._applier.decode(record) for record in records if _expected(record, owned)]
+        items = [item for place, batch in fetched.items() for item in self._decoded(self._assignment.partition(place), batch)]
         if items:
             await reach("shell.after-fetch")
             await self._committer.commit(Batch(items, await self._behind(items)))
 
     async def _behind(self, items: Sequence[Decoded]) -> dict[Partition, int]:
         """Where the client stands after these items: past a transaction's markers, which are offsets without a record."""
-        places = {partition: self._assignment.topic_partition(partition) for partition in next_offsets(items)}
-        return {partition: int(await self._consumer.position(place)) for partition, place in places.items()}
+        return {
+            partition: max(reached, int(await self._consumer.position(self._assignment.topic_partition(partition))))
+            for partition, reached in next_offsets(items).items()
+        }
 
     async def _pass_holes(self) -> None:
         """Follow the client over offsets without a record for us: markers, aborted transactions. Nothing is in flight now."""
@@ -219,9 +219,17 @@ class GroupMember:
         if holes:
             await self._committer.commit(Batch([], holes))
 
-    def _record(self, record: ConsumerRecord[bytes, bytes]) -> Record:
-        position = Position(logical(self.settings, record.topic), record.partition, record.offset)
-        return Record(position, record.key, record.value, tuple(record.headers), record.timestamp)
+    def _decoded(self, partition: Partition, fetched: Sequence[ConsumerRecord[bytes, bytes]]) -> list[Decoded]:
+        """Without what was fetched before the partition was lost, or again after it was taken."""
+        own = self._assignment.owned.get(partition)
+        if own is None:
+            return []
+        topic, number, decode = partition.topic, partition.number, self._applier.decode
+        return [
+            decode(Record(Position(topic, number, one.offset), one.key, one.value, tuple(one.headers), one.timestamp))
+            for one in fetched
+            if one.offset >= own.position
+        ]
 
     async def _apply(self, batch: Batch) -> Outcome:
         owned = self._assignment.owned
@@ -304,12 +312,6 @@ class GroupMember:
         self._rate.forget()
         for partition in set(self._assignment.owned) - self._assignment.halted:
             self._consumer.resume(self._assignment.topic_partition(partition))
-
-
-def _expected(record: Record, owned: dict[Partition, Owned]) -> bool:
-    """Drops what was fetched before a partition was lost, or again after it was taken."""
-    own = owned.get(Partition(record.position.topic, record.position.partition))
-    return own is not None and record.position.offset >= own.position
 
 
 def _mirror_offsets(assignment: Assignment, owned: dict[Partition, Owned]) -> dict[Any, OffsetAndMetadata]:

@@ -67,7 +67,8 @@ class GapWatch:
         incidents += [self._skipped(gap) for gap, reason in ready if reason == "skipped-range"]
         if incidents:
             async with pool.acquire() as conn, conn.transaction():
-                await queries.begin_batch(conn, tenants=array_literal(sorted({one.tenant_id for one in incidents})))
+                tenants = array_literal(sorted({one.tenant_id for one in incidents}))
+                await queries.begin_batch(conn, tenants=tenants, group_name=self._group)
                 await open_incidents(conn, incidents)
         return ready
 
@@ -85,7 +86,7 @@ class GapWatch:
         tenants = await queries.tenants_of_waiting(conn, group_name=self._group, **places)
         if not tenants:
             return []
-        await queries.begin_batch(conn, tenants=array_literal(tenants))
+        await queries.begin_batch(conn, tenants=array_literal(tenants), group_name=self._group)
         self._rounds += 1
         rows = await queries.list_gaps(conn, group_name=self._group, most=MOST_GAPS, salt=str(self._rounds), **places)
         aggregates = [Aggregate(row["tenant_id"], row["source"], row["topic"], row["aggregate"]) for row in rows]

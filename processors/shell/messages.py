@@ -3,7 +3,7 @@
 A record keeps its bytes untouched, because parking and waiting must give back exactly what Kafka delivered.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from schemas.envelope import CloudEvent
@@ -67,20 +67,22 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A decoded record. `payload` is None for a type that the group has no interest in: it only counts as seen."""
+    """A decoded record. `payload` is None for a type that the group has no interest in: it only counts as seen.
+
+    `aggregate` is the numbered aggregate, or None for a message without a sequence; every step asks for it.
+    """
 
     record: Record
     event: CloudEvent
     payload: Payload | None
+    aggregate: Aggregate | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "aggregate", aggregate_of(self.record, self.event))
 
     @property
     def tenant_id(self) -> str:
         return self.event.tenant
-
-    @property
-    def aggregate(self) -> Aggregate | None:
-        """The numbered aggregate, or None for a message without a sequence."""
-        return aggregate_of(self.record, self.event)
 
     @property
     def identity(self) -> Identity:

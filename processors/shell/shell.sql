@@ -13,8 +13,11 @@ select topic, partition, epoch from consumer_offsets
 where group_name = :group_name and (topic, partition) in (select * from unnest(:topics::text[], :partitions::int[]));
 
 -- name: begin_batch^
--- The tenants of a batch, and the batch's one instant.
-select set_config('app.tenants', :tenants, true), cs_now() as now;
+-- The tenants of a batch, the batch's one instant, and whether the group has set anything aside: mostly it has not, and
+-- then nobody looks for it key by key. Only a partition's owner sets aside what lies in it, so the answer stands.
+select set_config('app.tenants', :tenants, true), cs_now() as now,
+       exists (select from parked_keys where group_name = :group_name) as has_marked,
+       exists (select from waiting_messages where group_name = :group_name) as has_waiting;
 
 -- name: advance_offsets
 -- The fence: moves a partition only for its present owner, and only from where that owner's last batch ended.

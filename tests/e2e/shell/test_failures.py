@@ -46,11 +46,7 @@ class ByName(Fussy):
     def decide(self, state: BoardRow | None, message: Message, now: datetime) -> Decided[BoardRow, None]:
         decided = super().decide(state, message, now)
         version = getattr(message.payload, "version", 0)
-        return Decided(BoardRow(**{**_fields(decided.state), "ce_sequence": version}))
-
-
-def _fields(row: BoardRow) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in BoardRow.__slots__}
+        return Decided(decided.state._replace(ce_sequence=version))
 
 
 async def _parked(database: ClonedDatabase) -> list[tuple[int, str]]:

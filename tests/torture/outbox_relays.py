@@ -41,11 +41,11 @@ class RelayProcess:
         if self.exit_code is None:
             self._process.send_signal(number)
 
-    async def ended(self, deadline: float = 30.0) -> int:
+    async def ended(self, deadline: float = 90.0) -> int:
         """Its exit code; fails when it does not end in time."""
         return await asyncio.wait_for(self._process.wait(), deadline)
 
-    async def frozen(self, deadline: float = 30.0) -> None:
+    async def frozen(self, deadline: float = 90.0) -> None:
         """Returns when the process stands still (SIGSTOP)."""
         stat = Path(f"/proc/{self.pid}/stat")
         await until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T", deadline, "the frozen relay")

@@ -32,7 +32,10 @@ def finished(step: str, full: int) -> bool:
 
 
 async def run_step(step: str, full: int, run: Callable[[int], Awaitable[dict[str, Any]]], check: Callable[[Any], None]) -> None:
-    """Run a step with its count and add its line, whether it passed or not; skip it when it has run in full."""
+    """Run a step with its count and add its line, whether it passed or not; skip it when it has run in full.
+
+    A step that was interrupted leaves no line: it says nothing, and the next run begins it again.
+    """
     if finished(step, full):
         pytest.skip(f"{step} ran in full before: see {RESULTS.name}; TORTURE_FRESH=1 runs it again")
     count, began = scaled(full), time.monotonic()
@@ -42,14 +45,19 @@ async def run_step(step: str, full: int, run: Callable[[int], Awaitable[dict[str
         line["figures"] = await run(count)
         check(line["figures"])
         line["passed"] = True
-    except BaseException as error:
+    except Exception as error:
         line["error"] = " ".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", [])])[:2000]
         raise
     finally:
         line["seconds"] = round(time.monotonic() - began, 1)
-        RESULTS.parent.mkdir(parents=True, exist_ok=True)
-        with RESULTS.open("a", encoding="utf-8") as out:
-            out.write(json.dumps(line, default=str) + "\n")
+        if line["passed"] or "error" in line:
+            _add(line)
+
+
+def _add(line: dict[str, Any]) -> None:
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    with RESULTS.open("a", encoding="utf-8") as out:
+        out.write(json.dumps(line, default=str) + "\n")
 
 
 def _now() -> str:

@@ -62,6 +62,10 @@ class BoardRow(NamedTuple):
     ce_sequence: int
 
 
+_COUNTED = {name: 0 for name in BoardRow._fields if name.startswith("seconds_") or name.endswith("_count")}
+_BLANK = BoardRow(**dict.fromkeys(BoardRow._fields) | _COUNTED)  # type: ignore[arg-type]  # filled by `_first`
+
+
 def fold(row: BoardRow | None, event: BoardEvent, tenant_id: str) -> BoardRow:
     """The row after the event. A row that begins in the middle of a history starts with what the event says."""
     row = row or _first(event, tenant_id)
@@ -79,10 +83,7 @@ def fold(row: BoardRow | None, event: BoardEvent, tenant_id: str) -> BoardRow:
 
 def _first(event: BoardEvent, tenant_id: str) -> BoardRow:
     status = event.old_status if isinstance(event, WorkItemStatusChanged) else "draft"
-    blank: dict[str, Any] = dict.fromkeys(BoardRow._fields)
-    blank |= {name: 0 for name in blank if name.startswith("seconds_") or name.endswith("_count")}
-    known = {"tenant_id": tenant_id, "work_item_id": event.work_item_id, "status": status, "status_since": event.changed_at}
-    return BoardRow(**blank | known)
+    return _BLANK._replace(tenant_id=tenant_id, work_item_id=event.work_item_id, status=status, status_since=event.changed_at)
 
 
 def _created(row: BoardRow, event: WorkItemDraftSaved) -> BoardRow:

@@ -31,6 +31,7 @@ _ATTRIBUTE_OF = {f"ce_{name}": name for name in _KNOWN - {"datacontenttype"}} | 
     "content-type": "datacontenttype",
     "traceparent": "traceparent",
 }
+_TEXTS = ("id", "source", "type", "tenant", "subject", "dataschema", "partitionkey", "datacontenttype")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -128,43 +129,47 @@ def _from_binary(value: bytes | None, named: Mapping[str, str]) -> CloudEvent:
 def _event(attributes: Mapping[str, str], data: bytes | None) -> CloudEvent:
     if attributes.get("specversion") != "1.0":
         raise UndecodableMessage("specversion must be 1.0")
+    _check_texts(attributes)
     return CloudEvent(
         id=_required(attributes, "id"),
         source=_required(attributes, "source"),
         type=_required(attributes, "type"),
         tenant=_tenant(_required(attributes, "tenant")),
-        subject=_optional(attributes, "subject"),
+        subject=attributes.get("subject") or None,
         time=_time(attributes.get("time")),
         data=data,
-        dataschema=_optional(attributes, "dataschema"),
-        partitionkey=_optional(attributes, "partitionkey"),
+        dataschema=attributes.get("dataschema") or None,
+        partitionkey=attributes.get("partitionkey") or None,
         sequence=_sequence(attributes.get("sequence")),
         causation=_causation(attributes.get("causation")),
         traceparent=_traceparent(attributes.get("traceparent")),
-        content_type=_optional(attributes, "datacontenttype") or JSON,
+        content_type=attributes.get("datacontenttype") or JSON,
     )
 
 
 def _required(attributes: Mapping[str, str], name: str) -> str:
-    text = _optional(attributes, name)
+    text = attributes.get(name)
     if not text:
         raise UndecodableMessage(f"required CloudEvents attribute {name} is missing or empty")
     return text
 
 
-def _optional(attributes: Mapping[str, str], name: str) -> str | None:
-    text = attributes.get(name) or None
-    if text is not None and not _fits(text):
-        raise UndecodableMessage(
-            f"CloudEvents attribute {name} is longer than {MAX_ATTRIBUTE_BYTES} bytes or holds a control character"
-        )
-    return text
+def _check_texts(attributes: Mapping[str, str]) -> None:
+    """Every text that is kept as it came is short and free of control characters."""
+    texts = {name: text for name in _TEXTS if (text := attributes.get(name))}
+    together = "".join(texts.values())
+    # Nearly all are plain ASCII and together no longer than one may be: one look.
+    if len(together) <= MAX_ATTRIBUTE_BYTES and together.isascii() and together.isprintable():
+        return
+    for name, text in texts.items():
+        if not _fits(text):
+            raise UndecodableMessage(
+                f"CloudEvents attribute {name} is longer than {MAX_ATTRIBUTE_BYTES} bytes or holds a control character"
+            )
 
 
 def _fits(text: str) -> bool:
-    # Plain ASCII, as nearly all are, needs one look; the length spares a huge text the others.
-    if len(text) <= MAX_ATTRIBUTE_BYTES and text.isascii() and text.isprintable():
-        return True
+    # The first test spares a huge text the others.
     return len(text) <= MAX_ATTRIBUTE_BYTES and not _CONTROL.search(text) and len(text.encode()) <= MAX_ATTRIBUTE_BYTES
 
 

@@ -168,6 +168,9 @@ class GroupMember:
                 await self._unless_stopping(client.start())
                 return
             except (KafkaError, OSError) as error:
+                if self.stop.is_set():
+                    # A refusal is as fast as the stop: without this look the two would race for ever.
+                    raise Stopping from error
                 log.warning("waiting for Kafka", group=self.group, error=error)
                 await self._pause()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,8 @@ from tests.waiting import until
 
 PROJECT = Path(__file__).resolve().parents[3]
 READY_SECONDS = 90.0
+# A member that is frozen when its test is killed could not leave by itself.
+_TIE = ("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") else ()
 # What an orchestrator would grant before it kills.
 LEAVE_SECONDS = 20.0
 
@@ -49,7 +52,7 @@ class Member:
         """Start it under its static name; the log is continued."""
         with self.log.open("ab") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "runtime.cli", "run", self.role, "--number", str(self.number), "--tied"],
+                [*_TIE, sys.executable, "-m", "runtime.cli", "run", self.role, "--number", str(self.number), "--tied"],
                 stdin=subprocess.PIPE,
                 stdout=out,
                 stderr=out,

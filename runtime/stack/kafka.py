@@ -246,7 +246,9 @@ def new_cluster_id() -> str:
 async def live_brokers(bootstrap: str) -> set[int]:
     """The numbers of the brokers that a node's metadata answer lists; empty when it does not answer."""
     # aiokafka reports every failed attempt as an error of its own; here a failure is an expected answer.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    client_log = logging.getLogger("aiokafka")
+    before = client_log.level
+    client_log.setLevel(logging.CRITICAL)
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=5000)
     try:
         await admin.start()
@@ -256,6 +258,7 @@ async def live_brokers(bootstrap: str) -> set[int]:
         return set()
     finally:
         await admin.close()
+        client_log.setLevel(before)
 
 
 def _live(brokers: Iterable[KafkaBroker]) -> list[processes.Process]:

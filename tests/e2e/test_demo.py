@@ -33,7 +33,7 @@ class KeptDemo:
 
     @property
     def url(self) -> str:
-        return re.search(r"(http://127\.0\.0\.1:\d+)/docs", self.done.stdout)[1]  # type: ignore[index]
+        return re.search(r"(http://127\.0\.0\.1:\d+)/openapi\.json", self.done.stdout)[1]  # type: ignore[index]
 
 
 @pytest.fixture(scope="module")

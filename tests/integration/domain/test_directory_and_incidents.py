@@ -150,6 +150,8 @@ def casestream(
 ) -> Callable[..., tuple[int, Any, str]]:
     """Runs one command line against this test's database: exit code, parsed answer, remarks."""
     monkeypatch.setenv("DATABASE_URL", database.url("migrate"))
+    # Named by the settings and not asked by these commands.
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:9")
 
     def run(*words: str) -> tuple[int, Any, str]:
         code = 0

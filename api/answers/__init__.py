@@ -3,7 +3,7 @@
 Answers are built by the routes; nothing is validated on the way out.
 """
 
-from api.answers.common import Answer, Checks, FieldError, Health, LabelView, ProblemBody
+from api.answers.building_blocks import Answer, Checks, FieldError, Health, LabelView, ProblemBody
 from api.answers.directory import (
     IncidentPage,
     IncidentView,

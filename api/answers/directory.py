@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Literal
 from uuid import UUID
 
-from api.answers.common import Answer
+from api.answers.building_blocks import Answer
 
 
 class TenantView(Answer):

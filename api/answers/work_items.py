@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from api.answers.common import Answer, LabelView
+from api.answers.building_blocks import Answer, LabelView
 from schemas.work_items import Action, Coupling, Priority, Source, Status
 
 

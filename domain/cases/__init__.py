@@ -1,0 +1,1 @@
+"""Cases: encrypted snapshots of class instances, and the mapping that makes plain tables of them."""

@@ -1,0 +1,1 @@
+"""Case snapshots -> plain tables: the pure projection, its writing, and the processor of one table version."""

@@ -1,39 +1,145 @@
 """Case documents: JSON objects whose numbers survive exactly.
 
 Owns how the bytes of a document become values and back. Integers of any length stay `int`; a decimal is a `float` only
-where the float's shortest text has the same value, else a `Decimal`. Nothing that a reader could understand in two ways
-gets in: the refusal names the place as a JSON pointer and never quotes a value.
+where the float's shortest text has the same value, else a `Decimal`. Nothing that two readers could understand in two
+ways gets in; the refusal names the place as a JSON pointer and never quotes a value. U+0000 may stand in a string: JSON
+allows it, and what a column makes of it is the column's business (domain/cases/conversions.py).
 """
 
+import json
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
-MAX_DEPTH = 50
+import orjson
 
+from domain.cases.document_faults import MAX_BYTES, MAX_DEPTH, DocumentRefused, first_fault
+from domain.cases.numbers import exact_decimal, exact_int
 
-class DocumentRefused(Exception):
-    """The text is no document of ours: `reason` is a code, `pointer` the JSON pointer of the place."""
+__all__ = ["MAX_BYTES", "MAX_DEPTH", "DocumentRefused", "load_document", "parse_document", "reserved_names", "splice"]
 
-    def __init__(self, reason: str, pointer: str) -> None:
-        self.reason, self.pointer = reason, pointer
-        super().__init__(f"{reason} at {pointer or 'the document'}")
+_BLANKS = " \t\n\r"
 
 
 def parse_document(raw: bytes) -> dict[str, Any]:
-    """The document, exact and strict. Raises DocumentRefused."""
-    raise NotImplementedError
+    """The document, exact and strict.
+
+    Raises DocumentRefused for text that is no UTF-8 or no JSON (NaN and Infinity are none), is no object, has a name twice
+    in one object, a lone surrogate, a number of more than MAX_DIGITS, lists and objects nested deeper than MAX_DEPTH, or
+    more than MAX_BYTES.
+    """
+    if len(raw) > MAX_BYTES:
+        raise DocumentRefused("too-large", "")
+    try:
+        text = raw.decode()
+        document = _EXACT.decode(text)
+    except (ValueError, RecursionError) as error:
+        raise first_fault(raw) from error
+    if type(document) is not dict or _is_suspicious(text, document):
+        raise first_fault(raw)
+    return document
 
 
 def load_document(raw: bytes) -> dict[str, Any]:
-    """The same values from a document that `parse_document` once accepted, several times faster."""
-    raise NotImplementedError
+    """The same values from a document that `parse_document` once accepted, several times faster.
+
+    orjson makes floats of whatever has a fraction, an exponent or more than 64 bits. Where no number can lose anything by
+    that, its answer is the exact one; else the exact parser reads. Raises DocumentRefused.
+    """
+    if _may_lose(raw):
+        return parse_document(raw)
+    try:
+        document = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return parse_document(raw)
+    if type(document) is not dict:
+        raise DocumentRefused("not-an-object", "")
+    return document
 
 
 def splice(variables: str, audit: Mapping[str, Any]) -> bytes:
-    """The snapshot's document: the audit fields, then the variables' own text, which is never serialised again."""
-    raise NotImplementedError
+    """The snapshot's document: the audit fields, then the variables' own text, which is never serialised again.
+
+    `variables` is the text of an object that `parse_document` accepted and that shares no name with `audit`
+    (`reserved_names`); the audit values are texts, null or small integers.
+    """
+    inner = variables.strip(_BLANKS)[1:-1].strip(_BLANKS).encode()
+    head = orjson.dumps(dict(audit))[1:-1]
+    return b"{" + head + (b"," if head and inner else b"") + inner + b"}"
 
 
 def reserved_names(variables: Collection[str], audit: Collection[str]) -> list[str]:
     """Variables that carry the name of an audit field, sorted; the caller refuses them."""
     return sorted(set(variables) & set(audit))
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a name stands twice")
+    return members
+
+
+def _refuse_constant(text: str) -> None:
+    raise ValueError(f"{text} is no JSON")
+
+
+_EXACT = json.JSONDecoder(
+    object_pairs_hook=_object, parse_int=exact_int, parse_float=exact_decimal, parse_constant=_refuse_constant
+)
+
+
+def _is_suspicious(text: str, document: dict[str, Any]) -> bool:
+    # Few documents have that many brackets, or a surrogate at all: only those are looked at closely.
+    deep = text.count("{") + text.count("[") > MAX_DEPTH and _is_deeper(document, MAX_DEPTH)
+    return deep or (_SURROGATE.search(text) is not None and first_fault(text.encode(), or_none=True) is not None)
+
+
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    inner = value.values() if type(value) is dict else value
+    return levels == 0 or any(_is_deeper(item, levels - 1) for item in inner if type(item) in (dict, list))
+
+
+# What a byte may be in a number: digits and the point become 0, exponent marks e, signs -; everything else a blank.
+_MARKS = bytes(
+    ord("0") if byte in b"0123456789." else ord("e") if byte in b"eE" else ord("-") if byte in b"+-" else ord(" ")
+    for byte in range(256)
+)
+_SIGNS_OF_RISK = (b"0" * 16, b"0e000", b"0e-000")
+_MOST_LOOKED_AT = 8
+
+
+def _may_lose(raw: bytes) -> bool:
+    """Whether orjson might change a number.
+
+    1. A number of at most 15 digits with an exponent of at most two has its value in the shortest text of its float, and
+       without fraction and exponent it is a 64-bit integer.
+    2. So a number at risk shows 16 digits or points in a row, or an exponent of three digits. Three searches for fixed bytes
+       find none in most documents.
+    3. Texts show them as well (account numbers, UUIDs). But a number follows a colon, comma, bracket or blank, a text follows
+       a quote. What still looks like a number is looked at closely: integers of up to 18 digits are safe. After
+       _MOST_LOOKED_AT the exact parser may as well read the document.
+    """
+    marks = raw.translate(_MARKS)
+    return any(sign in marks and _is_number_at_risk(raw, marks, sign) for sign in _SIGNS_OF_RISK)
+
+
+def _is_number_at_risk(raw: bytes, marks: bytes, sign: bytes) -> bool:
+    at = -1
+    for _ in range(_MOST_LOOKED_AT):
+        at = marks.find(sign, at + 1)
+        if at < 0:
+            return False
+        start = len(marks[: at + 1].rstrip(b"0"))
+        before = raw[start - 2 : start - 1] if raw[start - 1 : start] == b"-" else raw[start - 1 : start]
+        if before in _BEFORE_A_NUMBER and _AT_RISK.match(raw, start):
+            return True
+        at += len(sign)
+    return True
+
+
+_BEFORE_A_NUMBER = frozenset((b":", b",", b"[", b" ", b"\t", b"\n", b"\r", b""))
+_AT_RISK = re.compile(rb"[0-9]{19}|[0-9]+\.[0-9]*(?<=[0-9.]{17})|[0-9.]{16,}[eE]|[0-9.]+[eE][+-]?[0-9]{3}")

@@ -169,7 +169,33 @@ TOPICS: dict[str, Topic] = {
             "expires",
             description="finished rule runs",
         ),
-        Topic("case.snapshots.v1", "tenant|case|id", (), FOR_EVER_MS, "shred", description="encrypted case snapshots"),
+        Topic(
+            "case.commands.v1",
+            "tenant|case|id",
+            ("StoreSnapshot", "RemoveCase"),
+            WEEK_MS,
+            "expires",
+            outside_producers=True,
+            description="commands to cases; a snapshot to store is readable here until it expires",
+        ),
+        Topic(
+            "case.snapshots.v1",
+            "tenant|case|id",
+            ("CaseSnapshotStored", "CaseCommandRefused"),
+            FOR_EVER_MS,
+            "shred",
+            writer="domain.cases",
+            description="encrypted case snapshots, and which commands were refused",
+        ),
+        Topic(
+            "audit.heads.v1",
+            "tenant|audit_chain|tenant",
+            ("AuditHeadSigned",),
+            FOR_EVER_MS,
+            "none",
+            writer="domain.audit",
+            description="signed heads of the audit chains: what the database can no longer take back",
+        ),
         Topic("ops.alerts.v1", "tenant", (), WEEK_MS, "none", description="windowed alerts"),
     )
 }
@@ -179,6 +205,13 @@ WORK_ITEMS = Group(
     ("work-items.commands.v1", "onboarding.events.v1"),
     inbox="forever",
     description="applies commands to work items; its inbox rows are durable, so an offset moved back repeats nothing",
+)
+
+CASES = Group(
+    "cases",
+    ("case.commands.v1",),
+    inbox="forever",
+    description="stores case snapshots; its inbox rows are durable, so an offset moved back repeats nothing",
 )
 
 # A table version is a consumer of its own: another version is one more line here.
@@ -193,6 +226,7 @@ GROUPS: dict[str, Group] = {
     group.name: group
     for group in (
         WORK_ITEMS,
+        CASES,
         *(projection_group(table, version, topics) for table, version, topics in PROJECTION_VERSIONS.values()),
     )
 }

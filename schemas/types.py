@@ -5,6 +5,8 @@ from typing import get_args
 
 from pydantic import BaseModel, Field, ValidationError
 
+from schemas.audit import AuditHeadSigned
+from schemas.cases import CaseCommandRefused, CaseSnapshotStored, RemoveCase, StoreSnapshot
 from schemas.entities import EntityChangeEvent
 from schemas.envelope import CloudEvent
 from schemas.errors import UndecodableMessage, UnknownMessageType
@@ -101,6 +103,11 @@ MODELS: dict[str, type[Payload]] = {
         TimerFired,
         ReviewDecided,
         InstanceStatusChanged,
+        StoreSnapshot,
+        RemoveCase,
+        CaseSnapshotStored,
+        CaseCommandRefused,
+        AuditHeadSigned,
     )
 }
 

@@ -21,7 +21,7 @@ _PATIENCE_SECONDS = 2.0
 
 
 def serve(answer: Callable[[bytes], bytes]) -> None:
-    """Answer until stdin ends. The program's arguments are the limits: seconds for a question, bytes on top of what is loaded."""
+    """Answer until stdin ends. The arguments are the limits: seconds for a question, bytes on top of what is loaded."""
     seconds, memory_bytes = float(sys.argv[1]), int(sys.argv[2])
     replies = os.fdopen(os.dup(1), "wb")
     # Whatever a library prints must not stand between two frames.

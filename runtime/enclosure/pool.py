@@ -38,7 +38,7 @@ class Enclosure:
         self._idle: list[asyncio.subprocess.Process] = []
 
     async def ask(self, question: bytes) -> bytes | Stopped:
-        """The child's answer within `seconds` of a ready child. Raises TransientError: all children are busy, or none starts."""
+        """The child's answer within `seconds` of its being ready. Raises TransientError: all are busy, or none starts."""
         try:
             async with asyncio.timeout(_WAIT_SECONDS):
                 await self._places.acquire()

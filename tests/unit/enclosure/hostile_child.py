@@ -4,6 +4,7 @@ import os
 import re
 import resource
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 from runtime.enclosure.inside import serve
@@ -46,7 +47,7 @@ def _shout() -> bytes:
     return b"said"
 
 
-MISDEEDS = {
+MISDEEDS: dict[bytes, Callable[[], bytes]] = {
     b"spin": _spin,
     b"backtrack": _backtrack,
     b"hoard": _hoard,

@@ -13,6 +13,10 @@ Rule = Literal["none", "shred", "delete", "expires"]
 
 _VERSION = re.compile(r"__v\d+$")
 
+# Tables made from mappings, which no list can name: every mapped column is emptied with its row's subject.
+CASE_TABLES = ("projections.case_plain_", "projections.case_work")
+CASE_SYSTEM_COLUMNS = frozenset({"tenant_id", "case_id", "subject_id", "tombstone"})
+
 
 def _columns(*, none: str = "", delete: str = "", expires: str = "", shred: str = "") -> dict[str, Rule]:
     rules: dict[Rule, str] = {"none": none, "delete": delete, "expires": expires, "shred": shred}
@@ -21,6 +25,8 @@ def _columns(*, none: str = "", delete: str = "", expires: str = "", shred: str 
 
 def rule(table: str, column: str) -> Rule | None:
     """The declared rule of a column, or None when nobody declared it. `table` is schema-qualified."""
+    if declared_as(table).startswith(CASE_TABLES):
+        return "none" if column in CASE_SYSTEM_COLUMNS else "delete"
     return COLUMNS.get(declared_as(table), {}).get(column)
 
 
@@ -70,6 +76,11 @@ COLUMNS: dict[str, dict[str, Rule]] = {
     ),
     "public.work_item_comments": _columns(none="tenant_id by_user source", delete="body"),
     "public.work_item_instances": _columns(none="tenant_id instance_id status"),
+    # Mappings and their tables belong to the installation: paths and column names, no values.
+    "public.projection_tables": _columns(none="name kind topics"),
+    "public.projection_versions": _columns(none="name spec fingerprint source trial_tenant state reason created_by"),
+    "public.projection_lag": _columns(none="name member"),
+    "public.ddl_orders": _columns(none="kind name statement sha256 state reason requested_by approved_by error"),
     "projections.work_item_board": _columns(
         none="tenant_id work_item_id status priority assignee_id request_type activity_area business_group process scope"
         " ce_source"

@@ -81,6 +81,8 @@ COLUMNS: dict[str, dict[str, Rule]] = {
     "public.projection_versions": _columns(none="name spec fingerprint source trial_tenant state reason created_by"),
     "public.projection_lag": _columns(none="name member"),
     "public.ddl_orders": _columns(none="kind name statement sha256 state reason requested_by approved_by error"),
+    # Words of the installation about classes; a default is part of the mapping, never of a case.
+    "public.mapping_definitions": _columns(none="class_name state body author reason published_by disabled_by disabled_reason"),
     "projections.work_item_board": _columns(
         none="tenant_id work_item_id status priority assignee_id request_type activity_area business_group process scope"
         " ce_source"

@@ -20,6 +20,8 @@ TRANSPORT = {
     "public.consumer_offsets",
     "public.ddl_orders",
     "public.leases",
+    "public.mapping_definitions",
+    "public.mapping_generation",
     "public.outbox_events",
     "public.parked_keys",
     "public.parked_messages",

@@ -7,6 +7,7 @@ property test holds the two to the same verdict.
 import re
 from typing import Literal, overload
 
+from domain.cases.escapes import unescaped
 from domain.cases.numbers import NumberRefused, exact_decimal, exact_int
 
 MAX_DEPTH = 50
@@ -102,9 +103,8 @@ class _Reader:
         found = _STRING.match(self._text, self._at)
         if found is None:
             raise self._refusal("not-json")
-        # Escapes, pairs of surrogates included, become characters; a surrogate that is left was alone.
-        text = _ESCAPE.sub(_unescaped, found[1])
-        if any("\ud800" <= char <= "\udfff" for char in text):
+        text = unescaped(found[1])
+        if text is None:
             raise self._refusal("lone-surrogate")
         self._at = found.end()
         return text
@@ -132,15 +132,6 @@ class _Reader:
         return DocumentRefused(reason, "".join(f"/{place}" for place in self._places))
 
 
-def _unescaped(escape: re.Match[str]) -> str:
-    pair, single, letter = escape.groups()
-    if pair:
-        return chr(0x10000 + (int(pair[2:6], 16) - 0xD800) * 0x400 + int(pair[8:12], 16) - 0xDC00)
-    return chr(int(single, 16)) if single else _LETTERS[letter]
-
-
-_LETTERS = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _BLANKS = re.compile(r"[ \t\n\r]*")
 _STRING = re.compile(r'"((?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*)"')
-_ESCAPE = re.compile(r'(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u([0-9a-fA-F]{4})|\\(["\\/bfnrt])')
 _WORD = re.compile(r"true|false|null|NaN|-?Infinity|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")

@@ -156,7 +156,7 @@ def progress_of(state: State, applied: int, total: int, speed: float) -> Progres
         return Progress(100.0 if state == "catching-up" else 0.0, None)
     left = max(0, total - applied)
     eta = left / speed if speed > 0 and state in WORKING else None
-    return Progress(min(99.9 if left or state != "ready" else 100.0, 100.0 * applied / total), eta)
+    return Progress(min(99.9, 100.0 * applied / total), eta)
 
 
 @dataclass(frozen=True, slots=True)

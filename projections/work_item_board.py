@@ -117,14 +117,14 @@ class WorkItemBoard:
     def __init__(self, version: int) -> None:
         self.group = projection_group("work_item_board", version, TOPICS)
         self.sequences = AppliedSequences()
-        self._queries = load_queries(__file__, rename={"work_item_board__v1": f"work_item_board__v{version}"})
+        self.queries = load_queries(__file__, rename={"work_item_board__v1": f"work_item_board__v{version}"})
 
     def key(self, message: Message) -> Hashable:
         return message.event.tenant, message.event.subject
 
     async def load(self, conn: Connection, messages: Sequence[Message]) -> dict[Any, BoardRow]:
         keys = sorted({(message.event.tenant, message.event.subject or "") for message in messages})
-        rows = await self._queries.lock_rows(
+        rows = await self.queries.lock_rows(
             conn, tenant_ids=[tenant for tenant, _ in keys], work_item_ids=[item for _, item in keys]
         )
         return {(row["tenant_id"], row["work_item_id"]): BoardRow(*row.values()) for row in rows}
@@ -135,4 +135,4 @@ class WorkItemBoard:
         return Decided(row._replace(ce_source=message.event.source, ce_sequence=message.event.sequence or 0))
 
     async def save(self, conn: Connection, states: Mapping[Any, BoardRow], outputs: Sequence[None], now: datetime) -> None:
-        await self._queries.upsert_rows(conn, rows=list(states.values()))
+        await self.queries.upsert_rows(conn, rows=list(states.values()))

@@ -1,8 +1,12 @@
 -- name: lock_rows
-select * from projections.work_item_board__v1
-where (tenant_id, work_item_id) in (select * from unnest(:tenant_ids::text[], :work_item_ids::text[]))
-order by tenant_id, work_item_id
-for update;
+-- Row by row in the order of the keys: starting from the keys holds before the table's first analysis, too.
+select r.*
+from (select * from unnest(:tenant_ids::text[], :work_item_ids::text[]) as k (tenant_id, work_item_id)
+      order by tenant_id, work_item_id) k
+cross join lateral (
+    select * from projections.work_item_board__v1 b
+    where b.tenant_id = k.tenant_id and b.work_item_id = k.work_item_id
+    for update) r;
 
 -- name: upsert_rows!
 -- Guarded by writer and number: a duplicate or a stale repeat changes nothing.

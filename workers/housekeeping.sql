@@ -1,6 +1,6 @@
 -- name: tenants_with_inbox_rows$
 -- Every tenant that has inbox rows, also one that the directory does not know: a stray command leaves a row too.
-select coalesce(array_agg(distinct tenant_id), '{}') from inbox where group_name = any (:groups::text[]);
+select coalesce(array_agg(distinct tenant_id), '{}') from inbox where group_name || '' = any (:groups::text[]);
 
 -- name: delete_expired_idempotency_keys!
 -- A batch of stored answers that are past their time, for the connection's tenants, while the lease holds.
@@ -14,6 +14,6 @@ where ctid in (select ctid from idempotency_keys
 -- A batch of inbox rows older than anything that the group's topics can still deliver, while the lease holds.
 delete from inbox
 where ctid in (select ctid from inbox
-               where tenant_id = any (app_tenants()) and group_name = :group_name and received_at <= cs_now() - :age::interval
+               where tenant_id = any (app_tenants()) and group_name || '' = :group_name and received_at <= cs_now() - :age::interval
                limit :most)
   and exists (select from leases where name = :lease and term = :term and expires_at > cs_now());

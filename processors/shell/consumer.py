@@ -56,6 +56,7 @@ TELL_SECONDS = 5.0
 KEY_LOOKUPS = {
     "plan_cache_mode": "force_generic_plan",
     "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
 }

@@ -1,3 +1,6 @@
+-- Look-ups by key start from the keys (`cross join lateral ... offset 0`), whatever the planner believes of the table. Before its first
+-- analysis it believes in one matching row, compares every row of the table with every key, and a first load stands still.
+
 -- name: take_partitions
 -- Raise the epoch of partitions that we were assigned, so that a former owner's next fence fails. A new group begins at began_at.
 insert into consumer_offsets as o (group_name, topic, partition, next, epoch, began_at, owner)
@@ -31,17 +34,22 @@ returning o.topic, o.partition;
 
 -- name: find_marked_keys
 -- Which of these keys are marked, and the offset at which each one's queue begins.
-select k.topic, k.partition, k.key,
+select t.topic, t.partition, t.key,
        (select min(p."offset") from parked_messages p
-        where p.group_name = k.group_name and p.topic = k.topic and p.partition = k.partition and p.key = k.key) as head
-from parked_keys k
-where k.group_name = :group_name
-  and (k.topic, k.partition, k.key) in (select * from unnest(:topics::text[], :partitions::int[], :keys::bytea[]));
+        where p.group_name = :group_name and p.topic = t.topic and p.partition = t.partition and p.key = t.key) as head
+from unnest(:topics::text[], :partitions::int[], :keys::bytea[]) as t (topic, partition, key)
+cross join lateral (
+    select from parked_keys k
+    where k.group_name = :group_name and k.topic = t.topic and k.partition = t.partition and k.key = t.key
+    offset 0) marked;
 
 -- name: find_seen_identities
-select tenant_id, source, event_id from inbox
-where group_name = :group_name
-  and (tenant_id, source, event_id) in (select * from unnest(:tenant_ids::text[], :sources::text[], :event_ids::text[]));
+select t.tenant_id, t.source, t.event_id
+from unnest(:tenant_ids::text[], :sources::text[], :event_ids::text[]) as t (tenant_id, source, event_id)
+cross join lateral (
+    select from inbox i
+    where i.tenant_id = t.tenant_id and i.group_name = :group_name and i.source = t.source and i.event_id = t.event_id
+    offset 0) seen;
 
 -- name: insert_identities!
 insert into inbox (tenant_id, group_name, source, event_id)
@@ -50,10 +58,13 @@ from unnest(:tenant_ids::text[], :sources::text[], :event_ids::text[]) as t (ten
 on conflict do nothing;
 
 -- name: find_sequences
-select tenant_id, source, topic, aggregate, sequence from applied_sequences
-where group_name = :group_name
-  and (tenant_id, source, topic, aggregate) in (
-      select * from unnest(:tenant_ids::text[], :sources::text[], :topics::text[], :aggregates::text[]));
+select t.tenant_id, t.source, t.topic, t.aggregate, known.sequence
+from unnest(:tenant_ids::text[], :sources::text[], :topics::text[], :aggregates::text[]) as t (tenant_id, source, topic, aggregate)
+cross join lateral (
+    select a.sequence from applied_sequences a
+    where a.tenant_id = t.tenant_id and a.group_name = :group_name and a.source = t.source and a.topic = t.topic
+      and a.aggregate = t.aggregate
+    offset 0) known;
 
 -- name: upsert_sequences!
 -- Touches fewer rows than it is given where another partition's owner has applied the same number meanwhile.
@@ -89,8 +100,13 @@ on conflict do nothing;
 
 -- name: delete_waiting!
 delete from waiting_messages
-where group_name = :group_name
-  and (topic, partition, "offset") in (select * from unnest(:topics::text[], :partitions::int[], :offsets::bigint[]));
+where ctid = any (array(
+    select found.ctid
+    from unnest(:topics::text[], :partitions::int[], :offsets::bigint[]) as t (topic, partition, "offset")
+    cross join lateral (
+        select m.ctid from waiting_messages m
+        where m.group_name = :group_name and m.topic = t.topic and m.partition = t.partition and m."offset" = t."offset"
+        offset 0) found));
 
 -- name: park_messages!
 -- A redriven message that fails again keeps its row: attempts grow, the newest reason stands, the order is done. One that
@@ -138,8 +154,13 @@ limit :most;
 
 -- name: delete_parked!
 delete from parked_messages
-where group_name = :group_name
-  and (topic, partition, "offset") in (select * from unnest(:topics::text[], :partitions::int[], :offsets::bigint[]));
+where ctid = any (array(
+    select found.ctid
+    from unnest(:topics::text[], :partitions::int[], :offsets::bigint[]) as t (topic, partition, "offset")
+    cross join lateral (
+        select m.ctid from parked_messages m
+        where m.group_name = :group_name and m.topic = t.topic and m.partition = t.partition and m."offset" = t."offset"
+        offset 0) found));
 
 -- name: unmark_emptied_keys!
 -- The queue of a key is empty: later messages flow again.

@@ -1,7 +1,8 @@
 """Plain SQL migrations: append-only, numbered, checksummed, applied under one advisory lock (docs/decisions/0002).
 
-Owns `schema_migrations`. Each file runs in a transaction of its own together with its record. A changed or vanished applied
-file is refused: history is never rewritten.
+Owns `schema_migrations` of both databases: the main one and, from `migrations/keys/`, the keys database, each with its own
+numbers and its own lock (an advisory lock is a database's). Each file runs in a transaction of its own together with its
+record. A changed or vanished applied file is refused: history is never rewritten.
 """
 
 import hashlib
@@ -12,9 +13,11 @@ from typing import Any
 
 import asyncpg
 
+from runtime.sql import Connection
 from schemas.errors import ConfigurationError
 
 DIRECTORY = Path(__file__).resolve().parent.parent / "migrations"
+KEYS_DIRECTORY = DIRECTORY / "keys"
 _NAME = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
 _LOCK = 0x6361_7365  # "case": any two migrators of one database meet here
 
@@ -27,7 +30,8 @@ create table if not exists schema_migrations (
     applied_by text not null default session_user
 );
 -- Every process looks whether the schema is at head before it starts.
-grant select on schema_migrations to cs_api, cs_worker, cs_scan"""
+grant select on schema_migrations to {readers}"""
+_READERS = {KEYS_DIRECTORY: "cs_keys"}
 
 
 # Names and checksums are of [0-9a-z_.] only (`_NAME`), so they need no quoting.
@@ -56,19 +60,23 @@ def read_migrations(directory: Path = DIRECTORY) -> list[Migration]:
     for path in sorted(directory.glob("*.sql")):
         match = _NAME.match(path.name)
         if match is None:
-            problems.append(f"migrations/{path.name}: expected a name like 0001_what_it_does.sql")
+            problems.append(f"{_shown(directory)}{path.name}: expected a name like 0001_what_it_does.sql")
             continue
         content = path.read_bytes()
         migrations.append(Migration(int(match[1]), path.name, content.decode(), hashlib.sha256(content).hexdigest()))
     numbers = [migration.number for migration in migrations]
     if numbers != list(range(1, len(numbers) + 1)):
-        problems.append(f"migrations/: numbers must run 1, 2, 3 ... without gap or repetition, found {numbers}")
+        problems.append(f"{_shown(directory)}: numbers must run 1, 2, 3 ... without gap or repetition, found {numbers}")
     if problems:
         raise ConfigurationError(problems)
     return migrations
 
 
-async def applied(conn: asyncpg.Connection) -> dict[int, tuple[str, str]]:
+def _shown(directory: Path) -> str:
+    return "migrations/keys/" if directory == KEYS_DIRECTORY else "migrations/"
+
+
+async def applied(conn: Connection) -> dict[int, tuple[str, str]]:
     """What the database has: number -> (name, checksum); empty for a new database."""
     if await conn.fetchval("select to_regclass('schema_migrations')") is None:
         return {}
@@ -107,7 +115,7 @@ async def migrate(conn: asyncpg.Connection, directory: Path = DIRECTORY) -> list
     """Apply what is pending, as the owner role; returns what was applied. Two at once: the second finds nothing to do."""
     await conn.execute("select pg_advisory_lock($1)", _LOCK)
     try:
-        await conn.execute(_CREATE)
+        await conn.execute(_create(directory))
         todo = await pending(conn, directory)
         for migration in todo:
             async with conn.transaction():
@@ -123,11 +131,15 @@ async def migrate(conn: asyncpg.Connection, directory: Path = DIRECTORY) -> list
         await conn.execute("select pg_advisory_unlock($1)", _LOCK)
 
 
+def _create(directory: Path) -> str:
+    return _CREATE.format(readers=_READERS.get(directory, "cs_api, cs_worker, cs_scan"))
+
+
 async def plan(conn: asyncpg.Connection, directory: Path = DIRECTORY) -> str:
     """The SQL that `migrate` would run, for review or for another program to run as the owner; empty when none is due."""
     todo = await pending(conn, directory)
     parts = [_PLANNED.format(**asdict(migration), sql_text=migration.sql.rstrip()) for migration in todo]
-    return f"{_CREATE};\n" + "".join(parts) if parts else ""
+    return f"{_create(directory)};\n" + "".join(parts) if parts else ""
 
 
 async def apply(url: str, directory: Path = DIRECTORY) -> list[Migration]:

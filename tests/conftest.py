@@ -58,6 +58,22 @@ def database(postgres_server: str, template_database: str) -> Iterator[ClonedDat
 
 
 @pytest.fixture(scope="session")
+def template_keys_database(postgres_server: str) -> Iterator[str]:
+    """Name of a migrated keys database, to be cloned; never connect to it."""
+    name = ask(databases.make_keys_template(postgres_server))
+    yield name
+    ask(databases.drop(postgres_server, name))
+
+
+@pytest.fixture
+def keys_database(database: ClonedDatabase, template_keys_database: str) -> Iterator[ClonedDatabase]:
+    """The keys database beside this test's `database`; `.url("keys")`. Whoever starts processes that use keys takes it too."""
+    cloned = ask(databases.clone_keys(database, template_keys_database))
+    yield cloned
+    ask(databases.drop(cloned.server_url, cloned.name))
+
+
+@pytest.fixture(scope="session")
 def kafka(pytestconfig: pytest.Config) -> Iterator[str]:
     """The session's broker: its bootstrap address. Tests that use topics take `fresh_kafka` instead."""
     server = servers.provide_kafka()

@@ -1,13 +1,15 @@
 """No process works on a schema that is behind its code. A newer schema is fine: columns are only ever added."""
 
 import asyncio
+from pathlib import Path
 
 import asyncpg
 
 from runtime.logging import get_logger
-from runtime.migrations import applied, read_migrations
+from runtime.migrations import DIRECTORY, applied, read_migrations
 from runtime.postgres import TRANSIENT, Role, is_transient, role_url
 from runtime.settings import Settings
+from runtime.sql import Connection
 from schemas.errors import ConfigurationError
 
 log = get_logger(__name__)
@@ -15,17 +17,19 @@ _PAUSE_SECONDS = 0.5
 _MIGRATE = "casestream db migrate"
 
 
-async def schema_problems(conn: asyncpg.Connection) -> list[str]:
+async def schema_problems(conn: Connection, directory: Path = DIRECTORY) -> list[str]:
     """What our code needs and the database lacks, with the command that mends it; empty when nothing."""
     try:
         done = await applied(conn)
     except asyncpg.InsufficientPrivilegeError:
         done = {}
-    behind = [migration.name for migration in read_migrations() if migration.number not in done]
-    changed = [one.name for one in read_migrations() if one.number in done and done[one.number][1] != one.checksum]
+    files = read_migrations(directory)
+    behind = [migration.name for migration in files if migration.number not in done]
+    changed = [one.name for one in files if one.number in done and done[one.number][1] != one.checksum]
+    which = "database" if directory == DIRECTORY else f"{directory.name} database"
     problems = []
     if behind:
-        problems.append(f"the database lacks {len(behind)} migration(s), first {behind[0]}: run `{_MIGRATE}`")
+        problems.append(f"the {which} lacks {len(behind)} migration(s), first {behind[0]}: run `{_MIGRATE}`")
     if changed:
         problems.append(f"migration {changed[0]} differs from the applied one: run `casestream db status`, restore the file")
     return problems

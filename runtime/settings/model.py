@@ -119,6 +119,32 @@ class HealthSettings(_Section):
     port: int = Field(0, ge=0, le=65535, description="Port to listen on; 0 takes a free one and logs it.")
 
 
+class KeySettings(_Section):
+    """Data keys of subjects, and the key-encryption keys that wrap them."""
+
+    provider: Literal["file", "environment", "aws-kms", "google-kms", "vault"] = Field(
+        "file", description="Who holds the key-encryption keys; `file` and `environment` only in development."
+    )
+    kek_file: Path | None = Field(
+        None, description="Provider `file`: its JSON file, the current key first. Default: keys/keks.json below the home."
+    )
+    keks: SecretStr | None = Field(
+        None,
+        min_length=1,
+        title="id:base64 of 32 bytes, comma separated",
+        description="Provider `environment`: the keys, the current one first.",
+    )
+    ledger_file: Path | None = Field(
+        None, description="The shred ledger's copy outside both databases. Default: keys/shredded.jsonl below the home."
+    )
+    cache_seconds: float = Field(300, ge=1, le=3600, description="How long a process keeps a data key.")
+    cache_uses: int = Field(10_000, ge=1, le=2**31, description="How often a kept data key is used before it is read again.")
+    cache_keys: int = Field(32_768, ge=1, le=1_000_000, description="Most data keys that a process keeps (32 bytes each).")
+    watch_seconds: float = Field(
+        20, ge=0.1, le=50, description="Time between two looks at the ledger for keys to forget; a process knows within 60 s."
+    )
+
+
 class LogSettings(_Section):
     """What goes to stderr."""
 
@@ -152,6 +178,14 @@ class Settings(BaseSettings):
     )
     database_url_migrate: DatabaseUrl | None = Field(
         None, validation_alias="DATABASE_URL_MIGRATE", description="Replaces the address for role cs_migrate."
+    )
+    keys_database_url: DatabaseUrl | None = Field(
+        None,
+        validation_alias="KEYS_DATABASE_URL",
+        description="The keys database, as role cs_keys. Default in development: the main database's name with `_keys`.",
+    )
+    keys_database_url_migrate: DatabaseUrl | None = Field(
+        None, validation_alias="KEYS_DATABASE_URL_MIGRATE", description="Replaces the keys database's address for cs_migrate."
     )
     kafka_bootstrap_servers: BootstrapServers = Field(
         validation_alias="KAFKA_BOOTSTRAP_SERVERS",
@@ -201,6 +235,7 @@ class Settings(BaseSettings):
     parking: ParkingSettings = ParkingSettings()
     housekeeping: HousekeepingSettings = HousekeepingSettings()
     health: HealthSettings = HealthSettings()
+    keys: KeySettings = KeySettings()
     log: LogSettings = LogSettings()
 
     @classmethod

@@ -117,7 +117,7 @@ def _local_environment() -> Mapping[str, str]:
 
 
 def _is_unknown(key: str) -> bool:
-    if not key.startswith((PREFIX, "DATABASE_URL_")):
+    if not key.startswith((PREFIX, "DATABASE_URL_", "KEYS_DATABASE_URL")):
         return False
     plain = variables().get(key.removesuffix("_FILE"))
     return key not in variables() and not (plain and plain.may_be_file and key.endswith("_FILE"))

@@ -3,6 +3,9 @@
 import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
 
 from runtime.settings.model import DEVELOPMENT_ISSUER, Settings
 
@@ -20,6 +23,12 @@ def broken_rules(settings: Settings) -> list[Rule]:
     """Every rule that these settings break, production's rules only in production."""
     rules = RULES + PRODUCTION_RULES if settings.environment == "production" else RULES
     return [rule for rule in rules if rule.broken(settings)]
+
+
+def _place(url: SecretStr | None) -> tuple[str | None, int, str]:
+    """Server and database of an address, whoever logs in."""
+    parts = urlsplit(url.get_secret_value() if url else "")
+    return parts.hostname, parts.port or 5432, parts.path.strip("/")
 
 
 def is_loopback(host: str) -> bool:
@@ -97,5 +106,25 @@ PRODUCTION_RULES: tuple[Rule, ...] = (
         ("CASESTREAM_JWT_ISSUERS",),
         lambda s: not s.jwt_issuers,
         "is empty; production needs at least one issuer",
+    ),
+    Rule(
+        ("KEYS_DATABASE_URL",),
+        lambda s: s.keys_database_url is None,
+        "is required in production: wrapped keys live in a database of their own, with a short backup retention",
+    ),
+    Rule(
+        ("KEYS_DATABASE_URL", "DATABASE_URL"),
+        lambda s: s.keys_database_url is not None and _place(s.keys_database_url) == _place(s.database_url),
+        "is the main database: a backup of it would hold every key beside what it opens; give the keys their own",
+    ),
+    Rule(
+        ("CASESTREAM_KEYS__PROVIDER",),
+        lambda s: s.keys.provider in ("file", "environment"),
+        "keeps key-encryption keys on a disk or in an environment; production needs one of aws-kms, google-kms, vault",
+    ),
+    Rule(
+        ("CASESTREAM_KEYS__LEDGER_FILE",),
+        lambda s: s.keys.ledger_file is None,
+        "must be set in production: the shred ledger's copy belongs on storage that outlives both databases",
     ),
 )

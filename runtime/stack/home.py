@@ -39,6 +39,10 @@ class Home:
         return self.root / "kafka"
 
     @property
+    def keks(self) -> Path:
+        return self.root / "keys" / "keks.json"
+
+    @property
     def issuer(self) -> Path:
         return self.root / "issuer"
 

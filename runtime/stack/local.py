@@ -1,8 +1,8 @@
 """The stack of one home as a whole: up, down, and what runs.
 
 Up, in steps: 1. take the home's lock; 2. find Java, jars and PostgreSQL; 3. choose ports and passwords, or remember
-them; 4. start both servers and ask until they answer; 5. make the database, its roles and the token issuer. Every step
-may be repeated.
+them; 4. start both servers and ask until they answer; 5. make the databases, their roles, the development's
+key-encryption key and the token issuer. Every step may be repeated.
 """
 
 import fcntl
@@ -19,11 +19,12 @@ from runtime.stack.issuer import create_issuer
 from runtime.stack.java import find_java
 from runtime.stack.kafka import STOP_STEPS, BrokerPrograms, KafkaCluster, NodeAddress, build_cluster, new_cluster_id
 from runtime.stack.kafka_jars import fetch_jars, missing_jars
+from runtime.stack.keks import ensure_kek
 from runtime.stack.parts import MissingPart
 from runtime.stack.ports import LOOPBACK, free_ports, is_free
 from runtime.stack.postgres import PostgresServer
 from runtime.stack.postgres_programs import find_postgres
-from runtime.stack.roles import DATABASE, apply_roles, create_database
+from runtime.stack.roles import DATABASE, KEYS_DATABASE, apply_keys_roles, apply_roles, create_database
 from runtime.stack.state import (
     NodePorts,
     StackSecrets,
@@ -66,6 +67,9 @@ def up(home: Home, say: Say) -> StackState:
         say(f"PostgreSQL answers on {LOOPBACK}:{postgres.port}")
         ask(create_database(postgres.url(), DATABASE))
         ask(apply_roles(postgres.url(DATABASE), known.roles))
+        ask(create_database(postgres.url(), KEYS_DATABASE))
+        ask(apply_keys_roles(postgres.url(KEYS_DATABASE), known.roles))
+        ensure_kek(home)
         create_issuer(home)
         kafka.start()
         say(f"Kafka answers on {kafka.bootstrap_servers}")

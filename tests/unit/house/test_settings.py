@@ -14,7 +14,14 @@ from schemas.errors import ConfigurationError
 CANARY = "canary-7f3a"
 ADDRESSES = {"DATABASE_URL": f"postgresql://cs:{CANARY}@db/casestream", "KAFKA_BOOTSTRAP_SERVERS": "a:9092,b:9092"}
 ISSUER = {"issuer": "sso", "audience": "casestream", "algorithms": ["RS256"], "jwks": "/etc/keys.json"}
-PRODUCTION = {**ADDRESSES, "CASESTREAM_ENVIRONMENT": "production", "CASESTREAM_JWT_ISSUERS": json.dumps([ISSUER])}
+PRODUCTION = {
+    **ADDRESSES,
+    "KEYS_DATABASE_URL": f"postgresql://cs:{CANARY}@keys/casestream",
+    "CASESTREAM_ENVIRONMENT": "production",
+    "CASESTREAM_JWT_ISSUERS": json.dumps([ISSUER]),
+    "CASESTREAM_KEYS__PROVIDER": "vault",
+    "CASESTREAM_KEYS__LEDGER_FILE": "/mnt/ledger/shredded.jsonl",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -122,7 +129,7 @@ def test_a_running_local_stack_fills_what_nobody_set(tmp_path: Path, monkeypatch
     assert settings.jwt_issuers[0].issuer == DEVELOPMENT_ISSUER
     given = Settings.load({"DATABASE_URL": "postgresql://elsewhere/db"})
     assert given.database_url.get_secret_value() == "postgresql://elsewhere/db"
-    assert len(problems_of(CASESTREAM_ENVIRONMENT="production")) == 3
+    assert len(problems_of(CASESTREAM_ENVIRONMENT="production")) == 6
 
 
 def test_production_takes_copies_and_refuses_what_is_unsafe() -> None:
@@ -141,6 +148,23 @@ def test_production_takes_copies_and_refuses_what_is_unsafe() -> None:
         "CASESTREAM_KAFKA__MIN_INSYNC_REPLICAS",
         "CASESTREAM_JWT_ISSUERS",
     ]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("KEYS_DATABASE_URL", ""),
+        ("KEYS_DATABASE_URL", "postgresql://another:secret@db:5432/casestream"),
+        ("CASESTREAM_KEYS__PROVIDER", "file"),
+        ("CASESTREAM_KEYS__PROVIDER", "environment"),
+        ("CASESTREAM_KEYS__LEDGER_FILE", ""),
+    ],
+)
+@pytest.mark.requirement("CD-2")
+def test_production_keeps_keys_apart_from_what_they_open(key: str, value: str) -> None:
+    [problem] = problems_of(**{**PRODUCTION, key: value})
+    assert problem.startswith(f"{key}=")
+    assert "secret" not in problem
 
 
 def test_the_settings_are_frozen() -> None:

@@ -1,0 +1,17 @@
+"""The development's key-encryption key, made once per home. A lost one cannot be made again: what it wrapped stays closed."""
+
+import json
+from pathlib import Path
+
+from runtime.keys.local_keks import new_kek
+from runtime.stack.home import Home, write_private
+
+FIRST_ID = "development-1"
+
+
+def ensure_kek(home: Home) -> Path:
+    """The file of the provider `file`, with a first key when there is none."""
+    path = home.keks
+    if not path.exists():
+        write_private(path, json.dumps({FIRST_ID: new_kek()}, indent=1))
+    return path

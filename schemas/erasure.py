@@ -76,6 +76,12 @@ COLUMNS: dict[str, dict[str, Rule]] = {
     ),
     "public.work_item_comments": _columns(none="tenant_id by_user source", delete="body"),
     "public.work_item_instances": _columns(none="tenant_id instance_id status"),
+    # Surrogate ids and codes; what a case says is in the snapshot alone.
+    "public.cases": _columns(none="tenant_id case_id class_name subject_id created_by updated_by"),
+    "public.sys_case_data_store": _columns(none="tenant_id case_id class_name subject_id stored_by source", shred="snapshot"),
+    "public.audit_unchained": _columns(none="tenant_id"),
+    "public.audit_chain": _columns(none="tenant_id hash"),
+    "public.audit_heads": _columns(none="tenant_id head key_id signature"),
     # Mappings and their tables belong to the installation: paths and column names, no values.
     "public.projection_tables": _columns(none="name kind topics"),
     "public.projection_versions": _columns(none="name spec fingerprint source trial_tenant state reason created_by"),

@@ -64,7 +64,7 @@ order by 1, 2;
 
 -- name: list_columns
 select n.nspname || '.' || c.relname as name, a.attname as column_name, format_type(a.atttypid, a.atttypmod) as type,
-       c.relkind in ('r', 'p') as is_table
+       c.relkind in ('r', 'p') as is_table, a.attgenerated <> '' as computed
 from pg_attribute a
 join pg_class c on c.oid = a.attrelid
 join pg_namespace n on n.oid = c.relnamespace

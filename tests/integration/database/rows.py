@@ -44,6 +44,16 @@ ROWS: dict[str, str] = {
     f" values ($1, '{ITEM}', gen_random_uuid(), 'b', 'u', 'KAFKA')",
     "public.work_item_instances": "insert into work_item_instances (tenant_id, work_item_id, instance_id, status, cycle)"
     f" values ($1, '{ITEM}', 'i', 'running', 0)",
+    "public.cases": "insert into cases (tenant_id, case_id, class_name, subject_id, version, created_at, created_by, updated_at,"
+    " updated_by) values ($1, 'c', 'Order', 's', 1, now(), 'u', now(), 'u')",
+    "public.sys_case_data_store": "insert into sys_case_data_store (tenant_id, case_id, version, class_name, subject_id,"
+    " snapshot, stored_at, stored_by, source) values ($1, 'c', 1, 'Order', 's', 'x', now(), 'u', 'KAFKA')",
+    # audit_unchained has a row for each row of audit_log, by its trigger.
+    "public.audit_unchained": "insert into audit_unchained (tenant_id, audit_id) values ($1, gen_random_uuid())",
+    "public.audit_chain": "insert into audit_chain (tenant_id, position, audit_id, hash) values ($1, 1, gen_random_uuid(),"
+    " sha256('x'))",
+    "public.audit_heads": "insert into audit_heads (tenant_id, number, length, head, signed_at, key_id, signature)"
+    " values ($1, 1, 1, sha256('x'), now(), 'k', sha256('x') || sha256('y'))",
     "projections.work_item_board__v1": "insert into projections.work_item_board__v1 (tenant_id, work_item_id, status,"
     " status_since, last_change_at, version, ce_source, ce_sequence) values ($1, 'w', 'open', now(), now(), 1, 's', 1)",
 }

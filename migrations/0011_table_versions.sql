@@ -75,31 +75,30 @@ alter table ddl_orders enable row level security;
 alter table ddl_orders force row level security;
 
 -- Doors and jobs plan versions and order; only the owner role approves, executes and moves what the view shows.
-grant select, insert on projection_tables to cs_api, cs_scan;
-grant select on projection_tables to cs_worker, cs_analyst;
-grant select, insert, update on projection_versions to cs_api, cs_scan;
-grant select on projection_versions to cs_worker;
+grant select, insert on projection_tables to cs_api, cs_worker, cs_scan;
+grant select on projection_tables to cs_analyst;
+grant select, insert, update on projection_versions to cs_api, cs_worker, cs_scan;
 grant select (name, version, state, state_since) on projection_versions to cs_analyst;
 grant select, insert, update, delete on projection_lag to cs_worker;
 grant select on projection_lag to cs_api, cs_scan, cs_analyst;
-grant select on ddl_orders to cs_api, cs_scan, cs_worker;
-grant insert (order_id, kind, name, version, statement, sha256, reason, requested_by) on ddl_orders to cs_api, cs_scan;
+grant select on ddl_orders to cs_api, cs_worker, cs_scan;
+grant insert (order_id, kind, name, version, statement, sha256, reason, requested_by) on ddl_orders to cs_api, cs_worker, cs_scan;
 
 create policy projection_tables_api on projection_tables to cs_api using (true);
+create policy projection_tables_worker on projection_tables to cs_worker using (true);
 create policy projection_tables_scan on projection_tables to cs_scan using (true);
-create policy projection_tables_worker on projection_tables for select to cs_worker using (true);
 create policy projection_tables_analyst on projection_tables for select to cs_analyst using (true);
 create policy projection_versions_api on projection_versions to cs_api using (true);
+create policy projection_versions_worker on projection_versions to cs_worker using (true);
 create policy projection_versions_scan on projection_versions to cs_scan using (true);
-create policy projection_versions_worker on projection_versions for select to cs_worker using (true);
 create policy projection_versions_analyst on projection_versions for select to cs_analyst using (true);
 create policy projection_lag_worker on projection_lag to cs_worker using (true);
 create policy projection_lag_api on projection_lag for select to cs_api using (true);
 create policy projection_lag_scan on projection_lag for select to cs_scan using (true);
 create policy projection_lag_analyst on projection_lag for select to cs_analyst using (true);
 create policy ddl_orders_api on ddl_orders to cs_api using (true);
+create policy ddl_orders_worker on ddl_orders to cs_worker using (true);
 create policy ddl_orders_scan on ddl_orders to cs_scan using (true);
-create policy ddl_orders_worker on ddl_orders for select to cs_worker using (true);
 
 -- What an analyst asks before trusting a number: how fresh is the table that the view shows?
 create view meta.projection_freshness with (security_invoker = true) as

@@ -24,6 +24,7 @@ class WorkItems:
     """The processor of group `work-items`. Its inbox rows stay for ever, so an offset moved back repeats nothing."""
 
     group = WORK_ITEMS
+    latest_wins = False
     interests: Mapping[str, type[Payload]] = {
         model.TYPE: model for model in (CreateWorkItem, ApplyAction, InstanceStatusChanged)
     }

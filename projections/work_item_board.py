@@ -109,6 +109,7 @@ def _moved(row: BoardRow, event: WorkItemStatusChanged) -> BoardRow:
 class WorkItemBoard:
     """The consumer of one table version."""
 
+    latest_wins = False
     interests: Mapping[str, type[Payload]] = {
         model.TYPE: model
         for model in (WorkItemDraftSaved, WorkItemCreated, WorkItemStatusChanged, WorkItemAssigned, WorkItemFieldsChanged)

@@ -115,7 +115,14 @@ class BatchApplier:
         known.states = await self.processor.load(conn, messages) if messages else {}
         await reach("shell.after-load")
         decide = self.processor.decide
-        plan = Plan(known, self.processor.key, lambda state, message: decide(state, message, now), poison, batch.discards)
+        plan = Plan(
+            known,
+            self.processor.key,
+            lambda state, message: decide(state, message, now),
+            poison,
+            batch.discards,
+            self.processor.latest_wins,
+        )
         outcome = plan.run(batch.items)
         for aggregate in known.raised:
             outcome.sequences.setdefault(aggregate, known.last[aggregate])

@@ -5,6 +5,7 @@ One pass over the items, per item:
 1. its key is marked (an earlier message of the key is parked)  -> it follows into the parked rows
 2. nothing of it can be read                                     -> parked, its key marked
 3. it carries a number: `<= last` drop; `> last + 1` a gap: it waits; `= last + 1` apply, then whatever waited for that number
+   (where the latest wins, each message carries the whole state: there is no gap, anything above `last` is applied)
 4. it carries none: seen before -> drop; otherwise apply
 5. apply = `decide`; poison, or an exception, is parked and its key marked
 
@@ -67,9 +68,10 @@ class Plan:
         decide: Decide,
         to_poison: Callable[[Record, CloudEvent | None, Exception], Poison],
         discards: frozenset[Position] = frozenset(),
+        latest_wins: bool = False,
     ) -> None:
         self._known, self._key, self._decide, self._to_poison = known, key, decide, to_poison
-        self._discards = discards
+        self._discards, self._latest_wins = discards, latest_wins
         self.outcome = Outcome()
 
     def run(self, items: Iterable[Decoded]) -> Outcome:
@@ -95,7 +97,7 @@ class Plan:
         last = self._known.last.get(aggregate, 0)
         if sequence <= last or (aggregate, sequence) in self._known.waiting:
             self.outcome.duplicates += 1
-        elif sequence > last + 1:
+        elif sequence > last + 1 and not self._latest_wins:
             self._known.waiting[aggregate, sequence] = item
             self.outcome.wait[item.record.position] = item, last + 1
         elif self._apply(item):

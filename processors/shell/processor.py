@@ -41,6 +41,11 @@ class Processor(Protocol[State, Output]):
     interests: Mapping[str, type[Payload]]
 
     @property
+    def latest_wins(self) -> bool:
+        """Whether every numbered message carries its aggregate's whole state, so that none need wait for an earlier one."""
+        ...
+
+    @property
     def sequences(self) -> SequenceStore:
         """Where the group keeps its numbers."""
         ...

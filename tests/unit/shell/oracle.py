@@ -36,6 +36,7 @@ class Oracle:
     queues: dict[str, list[Sent]] = field(default_factory=dict)
     alone: list[Sent] = field(default_factory=list)
     dropped: int = 0
+    latest_wins: bool = False
 
     def deliver(self, sent: Sent) -> None:
         if sent.key is not None and sent.key in self.queues:
@@ -68,13 +69,13 @@ class Oracle:
                 self.inbox.add(sent.event_id)
         elif sent.number <= self.last[sent.aggregate] or sent.number in self.waiting[sent.aggregate]:
             self.dropped += 1
-        elif sent.number > self.last[sent.aggregate] + 1:
+        elif sent.number > self.last[sent.aggregate] + 1 and not self.latest_wins:
             self.waiting[sent.aggregate][sent.number] = sent
         elif self._apply(sent, discard):
-            self._advance(sent.aggregate)
+            self._advance(sent.aggregate, sent.number)
 
-    def _advance(self, aggregate: str) -> None:
-        self.last[aggregate] += 1
+    def _advance(self, aggregate: str, number: int) -> None:
+        self.last[aggregate] = number
         while (held := self.waiting[aggregate].pop(self.last[aggregate] + 1, None)) is not None:
             if not self._apply(held, discard=False):
                 return

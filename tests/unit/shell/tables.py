@@ -44,6 +44,7 @@ class Tables:
     marked: set[str] = field(default_factory=set)
     dropped: int = 0
     forget_waiting: bool = False
+    latest_wins: bool = False
 
     def decode(self, sent: Sent) -> Decoded:
         record = record_of(sent)
@@ -66,6 +67,7 @@ class Tables:
             self._decide,
             to_poison,
             frozenset(Position(TOPIC, 0, offset) for offset in discards),
+            self.latest_wins,
         )
         outcome = plan.run(items)
         self._write(outcome, by_offset)

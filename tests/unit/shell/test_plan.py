@@ -48,6 +48,12 @@ def runs(draw: st.DrawFn) -> tuple[list[Sent], set[str], bool, list[int]]:
     return history, broken, draw(st.booleans()), sizes
 
 
+@st.composite
+def orders(draw: st.DrawFn) -> list[tuple[str | None, bool, int]]:
+    """Rounds of redriving: a key (None: those without), whether its head is discarded, and the page."""
+    return draw(st.lists(st.tuples(st.sampled_from([*AGGREGATES, None]), st.booleans(), st.integers(1, 4)), max_size=12))
+
+
 def split(history: list[Sent], sizes: list[int]) -> list[list[Sent]]:
     batches, at = [], 0
     for size in sizes:
@@ -71,8 +77,11 @@ def assert_same(tables: Tables, oracle: Oracle) -> None:
     assert tables.dropped == oracle.dropped
 
 
-def run(history: list[Sent], broken: set[str], undecodable: bool, sizes: list[int]) -> tuple[Tables, Oracle]:
-    tables, oracle = Tables(broken=set(broken), undecodable=undecodable), Oracle(broken=set(broken))
+def run(
+    history: list[Sent], broken: set[str], undecodable: bool, sizes: list[int], latest_wins: bool = False
+) -> tuple[Tables, Oracle]:
+    tables = Tables(broken=set(broken), undecodable=undecodable, latest_wins=latest_wins)
+    oracle = Oracle(broken=set(broken), latest_wins=latest_wins)
     for batch in split(history, sizes):
         tables.apply(batch)
     for sent in history:
@@ -87,6 +96,22 @@ def run(history: list[Sent], broken: set[str], undecodable: bool, sizes: list[in
 def test_any_split_of_any_delivery_gives_what_one_by_one_gives(case: tuple[list[Sent], set[str], bool, list[int]]) -> None:
     tables, oracle = run(*case)
     assert_same(tables, oracle)
+
+
+@pytest.mark.requirement("CD-13", "trap-85")
+@settings(max_examples=600, deadline=None)
+@given(runs(), orders())
+def test_where_the_latest_wins_nothing_waits_and_no_older_number_is_applied_after_a_newer_one(
+    case: tuple[list[Sent], set[str], bool, list[int]], rounds: list[tuple[str | None, bool, int]]
+) -> None:
+    tables, oracle = run(*case, latest_wins=True)
+    redrive(tables, oracle, rounds)
+    assert_same(tables, oracle)
+    assert not tables.waiting
+    numbered = {sent.name: sent.number for sent in case[0] if sent.number is not None}
+    for log in tables.logs.values():
+        numbers = [numbered[name] for name in log if name in numbered]
+        assert numbers == sorted(set(numbers))
 
 
 @settings(max_examples=300, deadline=None)
@@ -110,12 +135,6 @@ def test_numbers_are_applied_without_a_hole_and_in_order(case: tuple[list[Sent],
         assert numbers == list(range(1, len(numbers) + 1))
 
 
-@st.composite
-def orders(draw: st.DrawFn) -> list[tuple[str | None, bool, int]]:
-    """Rounds of redriving: a key (None: those without), whether its head is discarded, and the page."""
-    return draw(st.lists(st.tuples(st.sampled_from([*AGGREGATES, None]), st.booleans(), st.integers(1, 4)), max_size=12))
-
-
 @pytest.mark.requirement("SP-9")
 @settings(max_examples=600, deadline=None)
 @given(runs(), orders(), st.booleans())
@@ -126,6 +145,11 @@ def test_redrive_and_discard_give_what_one_by_one_gives(
     if mended:
         tables.broken.clear()
         oracle.broken.clear()
+    redrive(tables, oracle, rounds)
+    assert_same(tables, oracle)
+
+
+def redrive(tables: Tables, oracle: Oracle, rounds: list[tuple[str | None, bool, int]]) -> None:
     for key, discard, page in rounds:
         queue = [sent for _, sent in sorted(tables.parked.items()) if sent.key == key]
         discards = frozenset(sent.offset for sent in queue[:1] if discard)
@@ -135,7 +159,6 @@ def test_redrive_and_discard_give_what_one_by_one_gives(
             oracle.redrive(key, discards)
         for at in range(0, len(queue), page):
             tables.apply(queue[at : at + page], redriven=True, discards=discards)
-    assert_same(tables, oracle)
 
 
 @pytest.mark.requirement("SP-9")

@@ -41,6 +41,8 @@ create index rebuilds_by_time on rebuilds (ordered_at desc, rebuild_id);
 -- A part of the store, by the order in which snapshots were stored. Whoever leases it reads on from `cursor`, under a term.
 create table rebuild_slices (
     rebuild_id uuid not null references rebuilds on delete cascade,
+    -- 0: the store once through. Above: what was parked is read again, a row each, after the rebuild was resumed.
+    attempt    integer not null default 0,
     first_seq  bigint not null,
     last_seq   bigint not null,
     cursor     bigint not null,
@@ -49,11 +51,11 @@ create table rebuild_slices (
     owner      text not null default '',
     term       bigint not null default 0,
     expires_at timestamptz not null default '-infinity',
-    primary key (rebuild_id, first_seq),
+    primary key (rebuild_id, attempt, first_seq),
     check (first_seq <= last_seq and cursor between first_seq - 1 and last_seq),
     check (done = (cursor = last_seq))
 );
-create index rebuild_slices_left on rebuild_slices (rebuild_id, first_seq) where not done;
+create index rebuild_slices_left on rebuild_slices (rebuild_id, attempt, first_seq) where not done;
 
 -- What the topic's partitions ended at when the order was taken up (`noted`: a store rebuild's group begins there), and the
 -- ends that the group has to reach next (`goal`).

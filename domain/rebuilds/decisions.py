@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from schemas.errors import Rejected
+from schemas.registry import Place
 
 Source = Literal["topic", "store"]
 State = Literal[
@@ -130,12 +131,12 @@ def over_budget(errors: int, forgiven: int, total: int, budget: float) -> bool:
     return errors - forgiven > total * budget
 
 
-def is_caught_up(positions: Mapping[object, int], goals: Mapping[object, int], goal_age_seconds: float) -> bool:
+def is_caught_up(positions: Mapping[Place, int], goals: Mapping[Place, int], goal_age_seconds: float) -> bool:
     """Every partition has passed ends that were asked for a moment ago."""
     return goal_age_seconds <= FRESH_SECONDS and has_passed(positions, goals)
 
 
-def has_passed(positions: Mapping[object, int], goals: Mapping[object, int]) -> bool:
+def has_passed(positions: Mapping[Place, int], goals: Mapping[Place, int]) -> bool:
     """Whether a group stands at or behind each of these ends."""
     return all(positions.get(place, 0) >= goal for place, goal in goals.items())
 

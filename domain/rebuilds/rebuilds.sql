@@ -46,9 +46,16 @@ returning *;
 -- name: set_version!
 update rebuilds set version = :version where rebuild_id = :rebuild_id and version is null;
 
+-- name: set_message!
+update rebuilds set message = :message where rebuild_id = :rebuild_id and state = :state and message <> :message;
+
 -- name: set_progress!
-update rebuilds set applied = :applied, total = :total, errors = :errors, speed = :speed, measured_at = cs_now()
-where rebuild_id = :rebuild_id;
+-- At most about once a second, whoever measures: the speed is smoothed over the last few seconds.
+update rebuilds set
+    speed = case when measured_at is null then 0
+                 else speed * 0.6 + 0.4 * greatest(0, :applied - applied) / extract(epoch from cs_now() - measured_at) end,
+    applied = :applied, total = :total, errors = :errors, measured_at = cs_now()
+where rebuild_id = :rebuild_id and (measured_at is null or measured_at < cs_now() - interval '0.9 s');
 
 -- name: find_versions
 -- The catalogue's lines of a table, the one that stands by since the shortest time first.

@@ -4,13 +4,13 @@
 
 | module | owns |
 |---|---|
-| `conductor` | moves every open order on by one step |
+| `conductor`, `measuring` | move every open rebuild on by one step; how far it is |
 | `scan`, `slices` | the store's slices: lease, read, decrypt, project, write |
 | `topics` | what the broker knows: bounds, completeness, records behind an offset |
 | `shapes`, `comparing` | which columns of two versions must be equal, and the SQL that says whether they are |
 | `verdicts` | what a pair of rows means |
 | `parity`, `whole` | the comparison of two versions, and of one version with the store |
-| `endings` | cleaning up after a version that is no more |
+| `orders` | carries out what was ordered about finished versions |
 
 There is no sender in here, and none may be imported: a rebuild has no external effect.
 """

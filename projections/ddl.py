@@ -9,7 +9,8 @@ from hashlib import sha256
 
 from domain.cases.conversions import ColumnType
 from domain.cases.mapping.names import MAX_BYTES, column_problem, fold, table_problem
-from domain.cases.mapping.tables import ColumnSpec, TableSpec
+from domain.cases.mapping.tables import ChildSpec, ColumnSpec, TableSpec
+from domain.cases.sensitivity import stored_sql
 
 SCHEMA, VIEW_SCHEMA = "projections", "analytics"
 # Who reads a view. Others get their rights from their own administrator; a switch keeps them.
@@ -134,7 +135,7 @@ def may_replace(old: Sequence[tuple[str, str]], new: Sequence[tuple[str, str]]) 
 def _create(target: str, system: Iterable[tuple[str, str, str]], columns: Iterable[ColumnSpec], key: Sequence[str]) -> str:
     lines = [
         *(f"{quote(name)} {definition}" for name, definition, _ in system),
-        *(f"{quote(column.name)} {ColumnType.parse(column.type).sql}" for column in columns),
+        *(f"{quote(column.name)} {stored_sql(ColumnType.parse(column.type), column.sensitivity)}" for column in columns),
         f"primary key ({', '.join(key)})",
     ]
     return f"create table {target} (\n    " + ",\n    ".join(lines) + "\n)"
@@ -163,7 +164,8 @@ def _about(spec: TableSpec, version: int) -> str:
 def _refuse_names(spec: TableSpec, version: int) -> None:
     """Lint has refused these long ago; what makes statements does not rely on it."""
     problems = [f"table {name!r} {problem}" for name in _tables(spec) if (problem := _problem(name, table_problem(name)))]
-    for part in (spec, *spec.children):
+    parts: list[TableSpec | ChildSpec] = [spec, *spec.children]
+    for part in parts:
         problems += [
             f"column {column.name!r} of {part.name} {problem}"
             for column in part.columns

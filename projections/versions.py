@@ -14,14 +14,13 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+from domain.cases.mapping.tables import TableSpec
+from projections.cases.writing import writer_of
 from runtime.sql import Connection, load_queries
 from schemas.errors import ConcurrencyConflict, NotFound
 from schemas.registry import PROJECTION_VERSIONS, Group, projection_group
-
-if TYPE_CHECKING:
-    from domain.cases.mapping.tables import TableSpec
 
 queries = load_queries(__file__)
 
@@ -86,7 +85,7 @@ class TableVersion:
 
 async def create_version(
     conn: Connection,
-    table: "TableSpec | str",
+    table: TableSpec | str,
     *,
     by: str,
     source: Source = "topic",
@@ -146,6 +145,22 @@ async def set_state(conn: Connection, name: str, version: int, from_states: Coll
     return moved is not None
 
 
+async def tombstones_of(conn: Connection, tenant_id: str, subject_id: str, most: int = 1000) -> int:
+    """Make tombstones of a subject's rows in every version that has a table, building ones included; how many were made.
+
+    At most `most` per version: call it, each time in a transaction of its own, until it answers 0.
+    """
+    versions = [version for version in await active_versions(conn) if version.spec is not None]
+    return sum(
+        [
+            await writer_of(TableSpec.from_json(json.loads(version.spec or "")), version.version).erase(
+                conn, tenant_id, subject_id, most
+            )
+            for version in versions
+        ]
+    )
+
+
 async def create_missing_versions(conn: Connection, versions: Iterable[tuple[str, int]] | None = None) -> list[str]:
     """Create the tables of built-in versions that are not there yet, empty, with the first version's columns and rights.
 
@@ -161,11 +176,10 @@ async def create_missing_versions(conn: Connection, versions: Iterable[tuple[str
     return created
 
 
-def _described(table: "TableSpec | str") -> tuple[str, Kind, Sequence[str], str | None, str]:
+def _described(table: TableSpec | str) -> tuple[str, Kind, Sequence[str], str | None, str]:
     """Name, kind, topics, spec, fingerprint."""
     if not isinstance(table, str):
-        given: Any = table.to_json()
-        spec = given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)
+        spec = json.dumps(table.to_json(), ensure_ascii=False)
         return table.name, "cases", CASE_TOPICS, spec, table.fingerprint()
     if table not in BUILTIN_TOPICS:
         raise NotFound(f"built-in table {table!r} does not exist: there are {', '.join(sorted(BUILTIN_TOPICS))}")

@@ -5,6 +5,7 @@ only clients see the physical ones. Clients come back unstarted; whoever starts 
 """
 
 import asyncio
+import ssl
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -12,7 +13,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 
 from runtime import tolerant_records
-from runtime.settings import Settings
+from runtime.settings import KafkaSettings, Settings
+from schemas.errors import ConfigurationError
 from schemas.registry import MAX_MESSAGE_BYTES
 
 # Keys, headers and the record's own frame around a value of the largest size.
@@ -39,7 +41,7 @@ def logical(settings: Settings, topic: str) -> str:
 def producer(settings: Settings) -> AIOKafkaProducer:
     """Idempotent, acknowledged by all in-sync replicas, without linger: a caller that wants batches builds them."""
     return AIOKafkaProducer(
-        bootstrap_servers=settings.kafka_bootstrap_servers,
+        **_access(settings),
         client_id=f"casestream-{settings.instance}",
         enable_idempotence=True,
         acks="all",
@@ -62,7 +64,7 @@ def consumer(settings: Settings, group: str | None = None, instance: str | None 
     tolerant_records.install()
     session_ms = settings.kafka.session_timeout_ms
     return AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka_bootstrap_servers,
+        **_access(settings),
         client_id=f"casestream-{settings.instance}",
         group_id=None if group is None else physical(settings, group),
         group_instance_id=instance,
@@ -88,10 +90,40 @@ def consumer(settings: Settings, group: str | None = None, instance: str | None 
 def admin(settings: Settings) -> AIOKafkaAdminClient:
     """For topics, groups and offsets."""
     return AIOKafkaAdminClient(
-        bootstrap_servers=settings.kafka_bootstrap_servers,
+        **_access(settings),
         client_id=f"casestream-{settings.instance}-admin",
         request_timeout_ms=15_000,
     )
+
+
+def _access(settings: Settings) -> dict[str, Any]:
+    """Where the brokers are, and how we prove who we are. Raises ConfigurationError when a certificate cannot be read."""
+    kafka = settings.kafka
+    access: dict[str, Any] = {
+        "bootstrap_servers": settings.kafka_bootstrap_servers,
+        "security_protocol": kafka.security_protocol,
+    }
+    if kafka.security_protocol.endswith("SSL"):
+        access["ssl_context"] = _tls(kafka)
+    if kafka.security_protocol.startswith("SASL") and kafka.sasl_password is not None:
+        access["sasl_mechanism"] = kafka.sasl_mechanism
+        access["sasl_plain_username"] = kafka.sasl_username
+        access["sasl_plain_password"] = kafka.sasl_password.get_secret_value()
+    return access
+
+
+def _tls(kafka: KafkaSettings) -> ssl.SSLContext:
+    """TLS 1.2 or newer; the broker's name is checked."""
+    try:
+        context = ssl.create_default_context(cafile=kafka.ca_file)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if kafka.certificate_file is not None:
+            context.load_cert_chain(kafka.certificate_file, kafka.certificate_key_file)
+    except (OSError, ssl.SSLError) as error:
+        files = [str(file) for file in (kafka.ca_file, kafka.certificate_file, kafka.certificate_key_file) if file]
+        problem = f"the certificates for Kafka cannot be read ({type(error).__name__}): check {', '.join(files)}"
+        raise ConfigurationError([problem]) from error
+    return context
 
 
 async def abandon(client: AIOKafkaProducer) -> None:

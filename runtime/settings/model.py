@@ -82,6 +82,17 @@ class KafkaSettings(_Section):
     max_poll_interval_ms: int = Field(300_000, ge=10_000, le=3_600_000, description="Longest time for one batch.")
     replication_factor: int = Field(1, ge=1, le=9, description="Copies of a new topic; 3 in production.")
     min_insync_replicas: int = Field(1, ge=1, le=9, description="Copies that acknowledge a write; 2 in production.")
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="How brokers are reached: encrypted with SSL, with a login with SASL, or both."
+    )
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512", description="How the login is proved; used with SASL only."
+    )
+    sasl_username: str | None = Field(None, description="The login's name; needed with SASL.")
+    sasl_password: SecretStr | None = Field(None, title="any text", description="The login's password; needed with SASL.")
+    ca_file: Path | None = Field(None, description="Who may sign the brokers' certificates (PEM). Default: the system's.")
+    certificate_file: Path | None = Field(None, description="Our own certificate (PEM), where brokers ask for one.")
+    certificate_key_file: Path | None = Field(None, description="The key of `certificate_file` (PEM).")
 
 
 class ConsumerSettings(_Section):

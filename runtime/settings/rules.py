@@ -75,6 +75,21 @@ RULES: tuple[Rule, ...] = (
         "must not be above CASESTREAM_KAFKA__REPLICATION_FACTOR, or no write is ever acknowledged",
     ),
     Rule(
+        ("CASESTREAM_KAFKA__SASL_USERNAME", "CASESTREAM_KAFKA__SASL_PASSWORD"),
+        lambda s: s.kafka.security_protocol.startswith("SASL") and not (s.kafka.sasl_username and s.kafka.sasl_password),
+        "and CASESTREAM_KAFKA__SASL_PASSWORD are both needed with CASESTREAM_KAFKA__SECURITY_PROTOCOL=SASL_...",
+    ),
+    Rule(
+        ("CASESTREAM_KAFKA__CERTIFICATE_FILE", "CASESTREAM_KAFKA__CERTIFICATE_KEY_FILE"),
+        lambda s: (s.kafka.certificate_file is None) != (s.kafka.certificate_key_file is None),
+        "and CASESTREAM_KAFKA__CERTIFICATE_KEY_FILE belong together: set both or neither",
+    ),
+    Rule(
+        ("CASESTREAM_KAFKA__SECURITY_PROTOCOL",),
+        lambda s: not s.kafka.security_protocol.endswith("SSL") and bool(s.kafka.ca_file or s.kafka.certificate_file),
+        "encrypts nothing, but certificates are set: use SSL or SASL_SSL, or remove them",
+    ),
+    Rule(
         ("CASESTREAM_POOL__MIN_SIZE", "CASESTREAM_POOL__MAX_SIZE"),
         lambda s: s.pool.min_size > s.pool.max_size,
         "must not be above CASESTREAM_POOL__MAX_SIZE",
@@ -96,6 +111,11 @@ PRODUCTION_RULES: tuple[Rule, ...] = (
         ("CASESTREAM_KAFKA__MIN_INSYNC_REPLICAS",),
         lambda s: s.kafka.min_insync_replicas < 2,
         "must be at least 2 in production; one copy can lose committed events",
+    ),
+    Rule(
+        ("CASESTREAM_KAFKA__SECURITY_PROTOCOL",),
+        lambda s: s.kafka.security_protocol == "SASL_PLAINTEXT",
+        "sends a login over the net unencrypted; production needs SASL_SSL or SSL (or PLAINTEXT inside an encrypted mesh)",
     ),
     Rule(
         ("CASESTREAM_JWT_ISSUERS",),

@@ -100,6 +100,19 @@ def test_an_issuer_with_a_shared_secret_algorithm_is_refused() -> None:
     assert [problem.split(":")[1].strip() for problem in problems] == ["at 0.algorithms.0", "at 0.jwks"]
 
 
+def test_access_to_kafka_is_whole_or_refused() -> None:
+    half = {"CASESTREAM_KAFKA__SASL_USERNAME": "relay", "CASESTREAM_KAFKA__CERTIFICATE_FILE": "/relay.pem"}
+    problems = problems_of(**ADDRESSES, **half, CASESTREAM_KAFKA__SECURITY_PROTOCOL="SASL_PLAINTEXT")
+    assert [problem.partition("=")[0] for problem in problems] == [
+        "CASESTREAM_KAFKA__SASL_USERNAME",
+        "CASESTREAM_KAFKA__CERTIFICATE_FILE",
+        "CASESTREAM_KAFKA__SECURITY_PROTOCOL",
+    ]
+    whole = {"CASESTREAM_KAFKA__SECURITY_PROTOCOL": "SASL_SSL", "CASESTREAM_KAFKA__SASL_PASSWORD": CANARY}
+    settings = Settings.load({**ADDRESSES, **whole, "CASESTREAM_KAFKA__SASL_USERNAME": "relay"})
+    assert CANARY not in repr(settings)
+
+
 def test_a_secret_may_stand_in_a_file(tmp_path: Path) -> None:
     (tmp_path / "url").write_text(ADDRESSES["DATABASE_URL"] + "\n")
     given = {"DATABASE_URL_FILE": str(tmp_path / "url"), "KAFKA_BOOTSTRAP_SERVERS": "a:1"}

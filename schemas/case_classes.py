@@ -5,7 +5,17 @@ Shape only. Whether names, paths and types are good is for `casestream mapping l
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 
 MODULE_PATTERN = r"^[a-z][a-z0-9_-]{0,62}$"
@@ -13,8 +23,12 @@ MODULE_PATTERN = r"^[a-z][a-z0-9_-]{0,62}$"
 ClassName = Annotated[StrictStr, Field(max_length=200, pattern=r"^[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)*$")]
 ModuleName = Annotated[StrictStr, Field(pattern=MODULE_PATTERN)]
 PlainName = Annotated[StrictStr, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
-# YAML reads the bare word null as no value; here it is the name of a policy.
-Policy = Annotated[Literal["null", "default", "incident"], BeforeValidator(lambda value: "null" if value is None else value)]
+# YAML reads the bare word null as no value; here it is the name of a policy, and editors should take both.
+Policy = Annotated[
+    Literal["null", "default", "incident"],
+    BeforeValidator(lambda value: "null" if value is None else value),
+    WithJsonSchema({"enum": ["null", None, "default", "incident"]}),
+]
 
 
 class _Part(BaseModel):
@@ -31,7 +45,7 @@ class ColumnMapping(_Part):
     type: (
         Annotated[
             StrictStr,
-            Field(pattern=r"^(text|integer|bigint|numeric\(\d{1,4}(,\s?\d{1,4})?\)|boolean|date|timestamptz|uuid|jsonb)$"),
+            Field(pattern=r"^(text|integer|bigint|numeric(\(\d{1,4}(, ?\d{1,4})?\))?|boolean|date|timestamptz|uuid|jsonb)$"),
         ]
         | None
     ) = Field(None, description="Left out: that of the mapping that this one replaces, or text.")

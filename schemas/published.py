@@ -1,13 +1,14 @@
 """The published language: what `schemas/published/` must hold, rendered from the models and the registry.
 
-One JSON Schema for each message type, one for the envelope, one AsyncAPI 3 document. Rendering is pure and repeatable;
-`runtime.schema_files` compares with the files and writes them.
+One JSON Schema for each message type, one for the envelope, one for files of case classes, one AsyncAPI 3 document. Rendering
+is pure and repeatable; `runtime.schema_files` compares with the files and writes them.
 """
 
 import json
 from typing import Any
 
 from schemas.asyncapi import document
+from schemas.case_classes import CaseClassFile
 from schemas.envelope import MAX_ATTRIBUTE_BYTES, SEQUENCE_DIGITS
 from schemas.models import Payload
 from schemas.tenants import TENANT_PATTERN
@@ -17,12 +18,14 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SUFFIX = ".schema.json"
 ASYNCAPI = "asyncapi.json"
 ENVELOPE = f"cloudevent{SUFFIX}"
+CASE_CLASSES = f"case-classes{SUFFIX}"
 
 
 def render() -> dict[str, str]:
     """File name -> text, for every generated file of `schemas/published/` (its `history/` is kept, never generated)."""
     files = {f"{name}{SUFFIX}": as_text(payload_schema(model)) for name, model in sorted(MODELS.items())}
-    return {**files, ENVELOPE: as_text(envelope_schema()), ASYNCAPI: as_text(document())}
+    more = {ENVELOPE: envelope_schema(), CASE_CLASSES: case_classes_schema(), ASYNCAPI: document()}
+    return {**files, **{name: as_text(content) for name, content in more.items()}}
 
 
 def as_text(schema: object) -> str:
@@ -38,6 +41,13 @@ def payload_schema(model: type[Payload]) -> dict[str, Any]:
     """What our reader accepts as the data of this type. Open: a field that it does not know is ignored."""
     schema = model.model_json_schema(by_alias=True, mode="validation")
     return {"$schema": _DIALECT, "$id": model.dataschema(), **_without_titles(schema), "title": model.TYPE}
+
+
+def case_classes_schema() -> dict[str, Any]:
+    """For editors: the first line of a file of case classes names it, and they complete and mark what is wrong."""
+    schema = CaseClassFile.model_json_schema(by_alias=True, mode="validation")
+    title = "Casestream case classes"
+    return {"$schema": _DIALECT, "$id": "urn:casestream:schema:case-classes:v1", **_without_titles(schema), "title": title}
 
 
 def _without_titles(schema: Any) -> Any:

@@ -92,19 +92,25 @@ class TableSpec:
         )
 
     def fingerprint(self) -> str:
-        """SHA-256 over what decides the rows. Equal fingerprints: the same rows from the same snapshots."""
-        children = [[child.name, child.prefix, *_deciding(child.columns, child.feeds)] for child in self.children]
+        """SHA-256 over what decides the rows. Equal fingerprints: the same rows from the same snapshots, in columns of any order."""
+        children = sorted(
+            ([child.name, child.prefix, *_deciding(child.columns, child.feeds)] for child in self.children), key=_first
+        )
         text = json.dumps([self.name, *_deciding(self.columns, self.feeds), children], separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _deciding(columns: tuple[ColumnSpec, ...], feeds: Feeds) -> list[Any]:
-    said = [[column.name, column.type, column.sensitivity] for column in columns]
-    fed = [
-        [name, [[feed.column, feed.path, feed.on_missing, feed.on_null, feed.on_error, feed.default] for feed in feeds[name]]]
-        for name in sorted(feeds)
-    ]
-    return [said, fed]
+    said = sorted([column.name, column.type, column.sensitivity] for column in columns)
+    return [said, [[name, sorted((_words(feed) for feed in feeds[name]), key=_first)] for name in sorted(feeds)]]
+
+
+def _words(feed: Feed) -> list[Any]:
+    return [feed.column, feed.path, feed.on_missing, feed.on_null, feed.on_error, feed.default]
+
+
+def _first(words: list[Any]) -> str:
+    return str(words[0])
 
 
 def _columns(content: Any) -> tuple[ColumnSpec, ...]:

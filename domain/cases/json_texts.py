@@ -8,13 +8,18 @@ import orjson
 _NUL = b"\\u0000"
 
 
-def json_text(value: Any) -> str | None:
-    """The text, as a jsonb column takes it; None if a string or a name in it has U+0000."""
+def exact_json(value: Any) -> bytes:
+    """The text, every number as it was written."""
     try:
-        text = orjson.dumps(value, default=_fragment)
+        return orjson.dumps(value, default=_fragment)
     except TypeError:
         # An integer beyond 64 bits.
-        text = orjson.dumps(_with_fragments(value), default=_fragment)
+        return orjson.dumps(_with_fragments(value), default=_fragment)
+
+
+def json_text(value: Any) -> str | None:
+    """The text, as a jsonb column takes it; None if a string or a name in it has U+0000."""
+    text = exact_json(value)
     # The six characters may also be a text about escapes: only then is it worth a walk.
     return None if _NUL in text and _has_nul(value) else text.decode()
 

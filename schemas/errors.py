@@ -48,6 +48,12 @@ class DecryptionFailed(PermanentError):
     reason = "decryption-failed"
 
 
+class DataKeyMissing(PermanentError):
+    """A data key that no ledger calls destroyed is not to be had: somebody must restore it before this is tried again."""
+
+    reason = "data-key-missing"
+
+
 class NotFound(CasestreamError):
     """The named object does not exist for this tenant."""
 

@@ -189,6 +189,10 @@ class KeyRing:
         """The subject is shredded: its keys leave this process and never come back."""
         self._cache.forget((tenant, subject))
 
+    def is_forgotten(self, tenant: str, subject: str) -> bool:
+        """Whether the keys database's ledger named the subject; it does so a moment before the main ledger."""
+        return self._cache.is_forgotten((tenant, subject))
+
     def release(self, tenant: str, subject: str) -> None:
         """The subject has a newer key: read it when it is needed."""
         self._cache.release((tenant, subject))

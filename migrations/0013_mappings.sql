@@ -71,3 +71,6 @@ create policy mapping_definitions_worker on mapping_definitions for select to cs
 create policy mapping_generation_api on mapping_generation to cs_api using (true);
 create policy mapping_generation_scan on mapping_generation to cs_scan using (true);
 create policy mapping_generation_worker on mapping_generation for select to cs_worker using (true);
+
+-- Check Path looks at the newest records of a class in a tenant.
+create index sys_case_data_store_by_class on sys_case_data_store (tenant_id, class_name, seq desc) where not removed;

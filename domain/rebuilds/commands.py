@@ -29,6 +29,7 @@ queries = load_queries(__file__, "rebuilds.sql")
 
 Row = Mapping[str, Any]
 ERROR_BUDGET = 0.001
+BUILT = ("ready", "serving", "standby")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,8 @@ async def order_verify(
 ) -> Row | Rejected:
     """Compare a version with the serving one (or `against`), or (`whole`) with what the store says. Raises NotFound."""
     versions = await _versions(conn, name)
-    _one(versions, name, version)
+    if (state := _one(versions, name, version)["state"]) not in BUILT:
+        return Rejected("VersionNotReady", f"version {version} of {name} is {state}: there is nothing to compare yet")
     serving = next(iter(versions.values()))["serving_version"]
     other = against if against is not None else serving
     if not whole and (other is None or other == version):

@@ -35,7 +35,7 @@ from runtime.logging import get_logger
 from runtime.postgres import is_transient, tenants_transaction
 from runtime.settings import Settings
 from runtime.sql import Connection, load_queries
-from schemas.errors import Rejected
+from schemas.errors import ConfigurationError, Rejected
 from schemas.registry import Place
 
 log = get_logger(__name__)
@@ -101,8 +101,12 @@ class Conductor:
 
     async def plan(self, row: Row) -> None:
         """Step 1. The version gets its number; nothing of it exists yet."""
-        async with self._scan.acquire() as conn:
-            table = await present_table(conn, row["name"])
+        try:
+            async with self._scan.acquire() as conn:
+                table = await present_table(conn, row["name"])
+        except ConfigurationError as error:
+            await self._move(row, "refuse", f"the mappings have errors: {'; '.join(error.problems)}")
+            return
         if table is None:
             await self._move(row, "refuse", f"no mapping and no release has a table {row['name']}")
             return
@@ -167,7 +171,7 @@ class Conductor:
         """Step 3. Its group has its positions by now, so its consumer cannot begin anywhere else."""
         version = await self._version(row)
         async with self._scan.acquire() as conn:
-            made = await queries.find_ddl(conn, name=version.name, version=version.version, kind="create")
+            made = await queries.find_ddl(conn, name=version.name, version=version.version, kind="create", since=None)
             if made is None:
                 async with conn.transaction():
                     await ddl_orders.order(

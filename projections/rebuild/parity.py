@@ -280,7 +280,7 @@ async def sample_of_values(
     return lines
 
 
-def _shown(shape: TableShape, column: str, row: Mapping[str, Any] | None) -> str | None:
+def _shown(shape: TableShape, column: str, row: Any) -> str | None:
     if row is None or row[column] is None:
         return None
     sensitivity = shape.columns[column].sensitivity if column in shape.columns else "mask"

@@ -154,9 +154,10 @@ where a.attrelid = to_regclass(:table) and a.attnum > 0 and not a.attisdropped
 order by a.attnum;
 
 -- name: find_ddl^
--- The newest order of this kind to the owner role.
+-- The newest order of this kind to the owner role, if it was given since then. An open one counts, however old.
 select order_id, state, error, reason from ddl_orders
 where name = :name and version = :version and kind = :kind
+  and (:since::timestamptz is null or requested_at >= :since or state in ('waiting', 'approved'))
 order by requested_at desc limit 1;
 
 -- name: find_classes

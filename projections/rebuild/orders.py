@@ -1,0 +1,229 @@
+"""Carries out what was ordered about finished versions: compare, switch, switch back, retire. One process does each, under a
+term; if it dies, another one begins the order anew after a few seconds.
+
+    ordered -> running -> done | refused | failed
+
+The view and the tables are moved by the ddl job alone (`projections.ddl_orders`): here its order is given and its end is
+waited for. Whether a switch is allowed is asked again at this moment, since minutes may lie between asking and doing.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+import asyncpg
+from aiokafka.errors import KafkaError
+
+from domain.incidents import Incident, open_incidents
+from domain.rebuilds import commands
+from projections import ddl_orders
+from projections.rebuild.conductor import all_tenants
+from projections.rebuild.parity import Report, compare
+from projections.rebuild.topics import broker
+from projections.versions import TableVersion, find_version, set_state
+from runtime.failpoints import reach
+from runtime.logging import get_logger
+from runtime.postgres import is_transient, tenants_transaction
+from runtime.settings import Settings
+from runtime.sql import load_queries
+from schemas.errors import NotFound, TransientError
+
+log = get_logger(__name__)
+queries = load_queries(__file__, "rebuild.sql")
+
+LIFE = timedelta(seconds=10)
+BEAT_SECONDS = 2.0
+_AGAIN = timedelta(seconds=0.3)
+
+Row = Mapping[str, Any]
+End = Literal["done", "refused", "failed"]
+
+
+class LostOrder(Exception):
+    """Somebody else carries it out by now."""
+
+
+class OrderClerk:
+    """Takes the oldest order that nobody carries out, and does it. `owner` is told to people only."""
+
+    def __init__(self, settings: Settings, scan: asyncpg.Pool, worker: asyncpg.Pool, owner: str) -> None:
+        self._settings, self._scan, self._worker, self._owner = settings, scan, worker, owner
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop`; what is running then is taken up by somebody else."""
+        while not stop.is_set():
+            try:
+                found = await self.next()
+            except Exception as error:
+                if not (is_transient(error) or isinstance(error, KafkaError)):
+                    raise
+                log.warning("orders of table versions wait for PostgreSQL or Kafka", error=error)
+                found = False
+            if not found:
+                await _pause(stop, 1.0)
+
+    async def next(self, order_id: UUID | None = None) -> bool:
+        """Carry out one order (this one); False when there is none to take."""
+        async with self._worker.acquire() as conn:
+            row = await queries.claim_order(conn, owner=self._owner, life=LIFE, order_id=order_id)
+        if row is None:
+            return False
+        await reach("orders.after-claim")
+        try:
+            await _KINDS[row["kind"]](self, row)
+        except LostOrder:
+            log.warning("an order was taken over", order_id=str(row["order_id"]))
+        except TransientError as error:
+            await self._end(row, "failed", str(error))
+        except NotFound as error:
+            await self._end(row, "refused", str(error))
+        return True
+
+    async def verify(self, row: Row) -> None:
+        """Compare, under a lease that a beat renews; the verdict and the report stay in the order."""
+        new = await self._find(row["name"], row["version"])
+        beating = asyncio.create_task(self._beat(row))
+        try:
+            async with broker(self._settings) as kafka:
+                tenants = [new.trial_tenant] if new.trial_tenant else await all_tenants(self._scan)
+                old = await self._find(row["name"], row["against"])
+                report = await compare(self._worker, kafka, tenants, old, new)
+        finally:
+            beating.cancel()
+            await asyncio.gather(beating, return_exceptions=True)
+        await self._end(
+            row, "done", said(report), report.to_json(), "equal" if report.equal else "different", report.compared_at
+        )
+        if not report.equal:
+            async with tenants_transaction(self._worker, []) as conn:
+                await open_incidents(conn, [_failed_parity(row, new, report)])
+
+    async def _beat(self, row: Row) -> None:
+        while True:
+            await asyncio.sleep(BEAT_SECONDS)
+            async with self._worker.acquire() as conn:
+                await queries.keep_order(conn, order_id=row["order_id"], term=row["term"], life=LIFE)
+
+    async def switch(self, row: Row) -> None:
+        """Ask again whether it may be, then let the ddl job move the view."""
+        ddl = await self._ddl(row, "switch")
+        if ddl is None:
+            async with self._worker.acquire() as conn:
+                reason = row["reason"] or ("switched back" if row["kind"] == "switch-back" else "")
+                refused = await commands.refuse_switching(conn, row["name"], row["version"], reason)
+            if refused is not None:
+                await self._end(row, "refused", refused.message)
+                return
+            await self._order_ddl(row, "switch")
+            return
+        await self._follow(row, ddl, f"the view shows version {row['version']}")
+
+    async def retire(self, row: Row) -> None:
+        """Out of the catalogue first, so that its consumers leave; then the ddl job drops its tables."""
+        version = await self._find(row["name"], row["version"])
+        if version.state != "retired":
+            async with self._scan.acquire() as conn, conn.transaction():
+                retired = await set_state(conn, version.name, version.version, RETIRABLE, "retired")
+            if not retired:
+                await self._end(row, "refused", f"version {version.version} is {version.state}: switch to another one first")
+                return
+            await reach("orders.after-retire")
+        ddl = await self._ddl(row, "retire")
+        if ddl is None:
+            await self._order_ddl(row, "retire")
+            return
+        await self._follow(row, ddl, f"version {row['version']} is gone")
+
+    async def _ddl(self, row: Row, kind: ddl_orders.Kind) -> Row | None:
+        """What the owner role was asked since this order was given; an older one is another story."""
+        async with self._worker.acquire() as conn:
+            return await queries.find_ddl(  # type: ignore[no-any-return]
+                conn, name=row["name"], version=row["version"], kind=kind, since=row["requested_at"]
+            )
+
+    async def _order_ddl(self, row: Row, kind: ddl_orders.Kind) -> None:
+        async with self._scan.acquire() as conn, conn.transaction():
+            await ddl_orders.order(conn, kind, row["name"], row["version"], by=row["requested_by"], reason=row["reason"])
+        await reach("orders.after-order")
+        await self._wait(row, "waits for the ddl job (`casestream ddl list` shows what it waits for)")
+
+    async def _follow(self, row: Row, ddl: Row, done: str) -> None:
+        if ddl["state"] == "executed":
+            await self._end(row, "done", done)
+        elif ddl["state"] == "refused":
+            await self._end(row, "refused", ddl["error"] or "the ddl job refused it")
+        else:
+            waits = ddl["error"] or "waits for the ddl job (`casestream ddl list` shows what it waits for)"
+            await self._wait(row, waits)
+
+    async def _wait(self, row: Row, message: str) -> None:
+        async with self._worker.acquire() as conn:
+            await queries.wait_order(conn, order_id=row["order_id"], term=row["term"], pause=_AGAIN, message=message)
+
+    async def _end(
+        self,
+        row: Row,
+        state: End,
+        message: str,
+        report: Mapping[str, object] | None = None,
+        verdict: str | None = None,
+        at: datetime | None = None,
+    ) -> None:
+        async with self._worker.acquire() as conn:
+            ended = await queries.end_order(
+                conn,
+                order_id=row["order_id"],
+                term=row["term"],
+                state=state,
+                verdict=verdict,
+                message=message,
+                report=json.dumps(dict(report or {}), default=str),
+                compared_at=at,
+            )
+        if not ended:
+            raise LostOrder
+        log.info("order ended", order_id=str(row["order_id"]), state=state, reason=message)
+
+    async def _find(self, name: str, version: int) -> TableVersion:
+        async with self._worker.acquire() as conn:
+            return await find_version(conn, name, version)
+
+
+RETIRABLE: tuple[Literal["planned", "building", "ready", "standby"], ...] = ("planned", "building", "ready", "standby")
+
+
+def said(report: Report) -> str:
+    """A comparison in one line."""
+    rows = f"{report.old}: {report.old_rows} rows, {report.new}: {report.new_rows} rows"
+    moving = f", {report.moving} on their way" if report.moving else ""
+    return f"{'equal' if report.equal else f'{report.differences} differences'} ({rows}{moving})"
+
+
+def _failed_parity(row: Row, version: TableVersion, report: Report) -> Incident:
+    return Incident(
+        tenant_id="",
+        kind="parity-failed",
+        fingerprint="parity-failed",
+        object_type="table-version",
+        object_id=version.label,
+        summary=f"{version.label} is not what {report.old} is: {said(report)}",
+        cure=f"casestream projection verify {version.name} --version {version.version} shows rows; see the runbook",
+    )
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        return
+
+
+_KINDS = {
+    "verify": OrderClerk.verify,
+    "switch": OrderClerk.switch,
+    "switch-back": OrderClerk.switch,
+    "retire": OrderClerk.retire,
+}

@@ -6,7 +6,7 @@ Every statement reads both tables in the snapshot of the transaction that runs i
 
 from collections.abc import Iterable
 
-from projections.ddl import quote
+from projections.ddl import literal, quote
 from projections.rebuild.shapes import Common, TableShape
 
 # As many as a topic has: what one partition's consumer did wrong shows in one line.
@@ -23,7 +23,7 @@ def pairs_statement(old: TableShape, new: TableShape, common: Common) -> str:
     differs = {name: _differs(name, classes, common) for name, classes in common.columns.items()}
     same = f"a.{number} = b.{number}"
     # coalesce: a condition on a row's class is unknown where a tombstone has no class, and unknown is no difference.
-    columns = ", ".join(f"case when {same} and {text} then {_text(name)} end" for name, text in differs.items())
+    columns = ", ".join(f"case when {same} and {text} then {literal(name)} end" for name, text in differs.items())
     unequal = " or ".join([f"a.{number} is distinct from b.{number}", *_tombstones(new), *differs.values()])
     return f"""
 select coalesce(b.{tenant}, a.{tenant}) as tenant_id, coalesce(b.{key}, a.{key})::text as key,
@@ -122,7 +122,7 @@ def _row_class(common: Common, side: str) -> str:
 
 
 def _in_classes(column: str, classes: Iterable[str]) -> str:
-    return f"coalesce({column} in ({', '.join(_text(name) for name in sorted(classes))}), false)"
+    return f"coalesce({column} in ({', '.join(literal(name) for name in sorted(classes))}), false)"
 
 
 def _of_common_classes(common: Common, side: str | None = None) -> str:
@@ -150,8 +150,3 @@ def _tombstone(shape: TableShape, side: str) -> str:
 def _tombstones(shape: TableShape) -> list[str]:
     column = shape.tombstone_column
     return [f"a.{quote(column)} is distinct from b.{quote(column)}"] if column else []
-
-
-def _text(value: str) -> str:
-    """A text constant. Classes and column names have passed lint and `quote`; a quote is doubled all the same."""
-    return "'" + value.replace("'", "''") + "'"

@@ -27,7 +27,9 @@ alter table shredded_subjects force row level security;
 
 -- A row destroys data, so the HTTP door may not write one. cs_scan finds what is unfinished and applies ledgers at a start.
 grant select on shredded_subjects to cs_api;
-grant select, insert, update on shredded_subjects to cs_worker, cs_scan;
+-- Only progress is ever updated.
+grant select, insert, update (keys_destroyed_at, keys_destroyed, purged_at, purged) on shredded_subjects to cs_worker;
+grant select, insert on shredded_subjects to cs_scan;
 create policy shredded_subjects_api on shredded_subjects for select to cs_api using (tenant_id = app_tenant());
 create policy shredded_subjects_worker on shredded_subjects to cs_worker using (tenant_id = any (app_tenants()));
 create policy shredded_subjects_scan on shredded_subjects to cs_scan using (true);

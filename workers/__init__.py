@@ -6,5 +6,6 @@
 | `jobs` | the table of jobs, and the process that runs them |
 | `housekeeping` | removing what has expired |
 | `reconciler` | pairs that should agree and do not |
+| `shredder` | shreds that were interrupted, and ledgers that a restore made differ |
 | `census` | what is open across tenants, as metrics |
 """

@@ -3,15 +3,16 @@
 import asyncio
 import os
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import asyncpg
 
+from domain.keys.purge import Purger
 from runtime.logging import get_logger
 from runtime.postgres import is_transient, open_pool
 from runtime.settings import Settings
-from workers import census, housekeeping, metrics, reconciler
+from workers import census, housekeeping, metrics, reconciler, shredder
 from workers.lease import Leadership, Lease, LostLease, pause
 
 log = get_logger(__name__)
@@ -39,15 +40,16 @@ class Job:
     forget: Callable[[], None] = lambda: None
 
 
-async def run(settings: Settings, stop: asyncio.Event) -> None:
-    """All jobs until `stop`."""
-    scan = await open_pool(settings, "scan", size=len(JOBS) + 1)
+async def run(settings: Settings, stop: asyncio.Event, purgers: Sequence[Purger] = ()) -> None:
+    """All jobs until `stop`. `purgers`: what a resumed shred empties, of whatever room."""
+    jobs = (*JOBS, _shredder(purgers))
+    scan = await open_pool(settings, "scan", size=len(jobs) + 1)
     worker = await open_pool(settings, "worker", size=2)
     servers = Servers(settings, scan, worker)
     owner = f"{settings.instance}/{os.getpid()}/{secrets.token_hex(3)}"
     try:
         async with asyncio.TaskGroup() as group:
-            for job in JOBS:
+            for job in jobs:
                 leadership = Leadership(scan, f"worker/{job.name}", owner)
                 group.create_task(leadership.run(rounds_of(job, servers, stop), stop), name=job.name)
     finally:
@@ -96,6 +98,15 @@ async def _reconciler(servers: Servers, lease: Lease) -> None:
 
 async def _census(servers: Servers, lease: Lease) -> None:
     await census.count(servers.scan, lease)
+
+
+def _shredder(purgers: Sequence[Purger]) -> Job:
+    resumer = shredder.ShredResumer(tuple(purgers))
+
+    async def resume(servers: Servers, lease: Lease) -> None:
+        await resumer.round(servers.settings, servers.scan, servers.worker, lease)
+
+    return Job("shredder", lambda settings: shredder.INTERVAL_SECONDS, resume, resumer.forget)
 
 
 JOBS: tuple[Job, ...] = (

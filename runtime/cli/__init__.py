@@ -133,5 +133,6 @@ FAMILIES: dict[str, Family] = {
     "team": Family("runtime.cli.directory:team", "Teams and their members."),
     "analyst": Family("runtime.cli.analyst:app", "Logins of analysts: add, list, remove."),
     "token": Family("runtime.cli.token:token", "A token of the development issuer."),
+    "keys": Family("runtime.cli.keys:app", "Data keys of subjects: list, rotate, rewrap, shred, report, settle."),
     "config": Family("runtime.cli.config:app", "The settings: show them redacted, check them."),
 }

@@ -65,9 +65,10 @@ def _relay(settings: Settings, number: int, stop: asyncio.Event) -> list[Part]:
 
 
 def _workers(settings: Settings, number: int, stop: asyncio.Event) -> list[Part]:
+    from runtime.cli.purgers import PURGERS
     from workers.jobs import run
 
-    return [Part("workers", "scan", lambda: run(settings, stop), _always)]
+    return [Part("workers", "scan", lambda: run(settings, stop, PURGERS), _always, needs_keys=True)]
 
 
 def _work_items(settings: Settings, number: int, stop: asyncio.Event) -> list[Part]:

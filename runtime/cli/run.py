@@ -31,10 +31,18 @@ def run(
     else:
         if count:
             raise typer.BadParameter("only with `all`", param_hint="--count")
+        from domain.keys.starting import settle_before_start
         from runtime.running.process import run_process
 
         check_roles(roles)
-        run_process(settings, ",".join(roles), lambda stop: parts_of(roles, settings, number, stop), wait=wait, tied=tied)
+        run_process(
+            settings,
+            ",".join(roles),
+            lambda stop: parts_of(roles, settings, number, stop),
+            prepare=lambda needed, stop: settle_before_start(settings, needed, stop),
+            wait=wait,
+            tied=tied,
+        )
 
 
 def children(settings: Settings, counts: dict[str, int], *, wait: bool) -> list[Child]:

@@ -85,6 +85,10 @@ where (s.tenant_id, s.subject_id) > (:tenant_id, :subject_id)
 order by s.tenant_id, s.subject_id limit :most;
 
 -- name: list_lately_shredded
--- Who was entered lately, longer ago than any process keeps a key: for processes that forget keys.
-select s.tenant_id, s.subject_id from shredded_subjects s
+-- Who was entered lately, longer ago than any process keeps a key: for processes that forget keys, and for interrupted orders.
+select s.tenant_id, s.subject_id, s.shred_id, s.ordered_at, s.requested_by, s.reason from shredded_subjects s
 where s.entered_at > statement_timestamp() - interval '2 hours';
+
+-- name: sweep_keys!
+-- Destroy the data keys of every subject in the ledger: what the restore of an old backup brought back.
+delete from data_keys k using shredded_subjects s where (s.tenant_id, s.subject_id) = (k.tenant_id, k.subject_id);

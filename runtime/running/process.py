@@ -33,7 +33,8 @@ GRACE_SECONDS = 18.0
 class Part:
     """A piece of a role: `run` returns after the stop event it was built with, not before.
 
-    `role` is the database role whose reach it needs; `has_page`: it answers probes on a port of its own.
+    `role` is the database role whose reach it needs; `has_page`: it answers probes on a port of its own; `needs_keys`: it
+    encrypts or decrypts, so the shred ledgers are settled before it runs.
     """
 
     name: str
@@ -41,19 +42,25 @@ class Part:
     run: Callable[[], Awaitable[None]]
     ready: Callable[[], bool]
     has_page: bool = False
+    needs_keys: bool = False
 
 
+# What must be true before parts that need keys begin, for a process with these roles; waits as long as it takes, or `stop`.
+Prepare = Callable[[Sequence[Role], asyncio.Event], Awaitable[None]]
 Build = Callable[[asyncio.Event], Sequence[Part]]
 
 
-def run_process(settings: Settings, name: str, build: Build, *, wait: bool = False, tied: bool = False) -> None:
-    """Run the parts in an event loop of this process. `tied`: leave when stdin ends, for children of a supervisor.
+def run_process(
+    settings: Settings, name: str, build: Build, *, prepare: Prepare | None = None, wait: bool = False, tied: bool = False
+) -> None:
+    """Run the parts in an event loop of this process, after `prepare` if one of them needs keys.
 
-    Raises ConfigurationError when the schema is behind (unless `wait`), or the error that took a part down.
+    `tied`: leave when stdin ends, for children of a supervisor. Raises ConfigurationError when the schema is behind (unless
+    `wait`), or the error that took a part down.
     """
     logging.configure(settings.log)
     structlog.contextvars.bind_contextvars(instance=settings.instance, role=name)
-    run_in_loop(lambda stop: _main(settings, build(stop), stop, wait), tied=tied)
+    run_in_loop(lambda stop: _main(settings, build(stop), stop, wait, prepare), tied=tied)
 
 
 def run_in_loop(work: Callable[[asyncio.Event], Awaitable[None]], *, tied: bool = False) -> None:
@@ -73,12 +80,14 @@ def run_in_loop(work: Callable[[asyncio.Event], Awaitable[None]], *, tied: bool 
         runner.run(main())
 
 
-async def _main(settings: Settings, parts: Sequence[Part], stop: asyncio.Event, wait: bool) -> None:
+async def _main(settings: Settings, parts: Sequence[Part], stop: asyncio.Event, wait: bool, prepare: Prepare | None) -> None:
     roles = sorted({part.role for part in parts})
     if wait:
         await await_schema(settings, roles[0], stop)
     else:
         await require_schema(settings, roles[0], stop)
+    if prepare is not None and any(part.needs_keys for part in parts):
+        await prepare(sorted({part.role for part in parts if part.needs_keys}), stop)
     if stop.is_set():
         return
     # What was loaded stays: the collector need not look at it again, and its pages stay shared after a fork.

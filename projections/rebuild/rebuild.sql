@@ -40,12 +40,16 @@ select coalesce(sum(last_seq - first_seq + 1) filter (where attempt = 0), 0)::bi
 from rebuild_slices where rebuild_id = :rebuild_id;
 
 -- name: read_stored
--- A page of the store in the order in which it was written, only of these classes; the tenants are the transaction's.
+-- A page of the store in the order in which it was written, only of these classes; the tenants are the transaction's. At most
+-- so many rows, and so many bytes unless the first row alone has more.
 select seq, tenant_id, case_id, version, class_name, subject_id, removed, snapshot
-from sys_case_data_store
-where seq > :after and seq <= :last and class_name = any (:classes::text[])
-order by seq
-limit :most;
+from (select s.*, sum(coalesce(octet_length(s.snapshot), 0)) over (order by s.seq) - coalesce(octet_length(s.snapshot), 0) as before
+      from (select * from sys_case_data_store
+            where seq > :after and seq <= :last and class_name = any (:classes::text[])
+            order by seq
+            limit :most) s) p
+where before < :bytes
+order by seq;
 
 -- name: store_bounds^
 -- Of the transaction's tenants.

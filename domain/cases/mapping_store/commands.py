@@ -100,7 +100,7 @@ async def save_drafts(conn: Connection, files: Graph, editor: Editor, drafts: Se
             return refusal
     versions = {name: heads.next_version(name) for name in names}
     definitions, problems = _read(drafts, versions, files)
-    errors, warnings = await _judge({**await load_graph(conn, files), **definitions}, versions)
+    errors, warnings = await _judge({**await load_graph(conn, files), **definitions}, definitions)
     if problems or errors:
         return refused(problems + errors)
     await _write(conn, editor, heads, drafts, versions)
@@ -129,7 +129,7 @@ async def publish(
     definitions, problems = _read(drafts, versions, files)
     before = await load_graph(conn, files)
     after = {**before, **definitions}
-    errors, warnings = await _judge(after, versions)
+    errors, warnings = await _judge(after, definitions)
     if problems or errors:
         return refused(problems + errors)
     await queries.enable_drafts(conn, class_names=names, actor=editor.actor, reason=reason)
@@ -206,9 +206,9 @@ def _read(
     return definitions, problems
 
 
-async def _judge(graph: Graph, versions: Mapping[str, int]) -> tuple[list[Problem], list[Problem]]:
+async def _judge(graph: Graph, judged: Graph) -> tuple[list[Problem], list[Problem]]:
     # A thousand classes take the better part of a second, in which the server must go on answering others.
-    return await asyncio.to_thread(judge, graph, versions)
+    return await asyncio.to_thread(judge, graph, judged)
 
 
 async def _changed(conn: Connection, before: Graph, after: Graph) -> list[TableChange]:

@@ -58,21 +58,27 @@ def read_body(body: Mapping[str, Any], version: int, module: str = MODULE) -> tu
     return definition, problems
 
 
-def located(diagnostics: Iterable[Diagnostic], versions: Mapping[str, int]) -> list[Problem]:
-    """Findings about the graph as problems; those of a version that is being judged point into its body."""
-    return [_located(found, versions) for found in dict.fromkeys(diagnostics)]
+def located(diagnostics: Iterable[Diagnostic], judged: Mapping[str, ClassDefinition]) -> list[Problem]:
+    """Findings about the graph as problems; those that a judged definition causes or takes part in point into its body."""
+    return [_located(found, judged) for found in dict.fromkeys(diagnostics)]
 
 
-def _located(found: Diagnostic, versions: Mapping[str, int]) -> Problem:
+def _located(found: Diagnostic, judged: Mapping[str, ClassDefinition]) -> Problem:
     place, _, pointer = found.location.partition("#")
-    name, _, version = place.rpartition("@")
-    if name in versions and version == str(versions[name]):
-        inner = f"{pointer}{_WORD_OF_MAPPING.get(found.code, '')}" if pointer else _WORD_OF_CLASS.get(found.code, "")
-        return Problem(name, inner, found.code, found.message, found.severity)
-    if found.code in _OF_THE_WHOLE and found.class_name in versions:
+    name = place.rpartition("@")[0]
+    if name in judged and judged[name].source.source_location == f"{place}#":
+        word = _WORD_OF_MAPPING.get(found.code, "") if pointer else _WORD_OF_CLASS.get(found.code, "")
+        return Problem(name, pointer + word, found.code, found.message, found.severity)
+    if found.code in _OF_THE_WHOLE and found.class_name in judged:
         return Problem(found.class_name, _WORD_OF_CLASS[found.code], found.code, found.message, found.severity)
-    where = f" ({found.location})" if found.location else ""
-    return Problem(found.class_name, "", found.code, f"{found.message}{where}", found.severity)
+    told = f"{found.message} ({found.location})" if found.location else found.message
+    for definition in judged.values():
+        for entry in definition.mappings:
+            if found.column == entry.column:
+                word = _WORD_OF_MAPPING.get(found.code, "")
+                pointer = entry.location.partition("#")[2] + word
+                return Problem(definition.class_name, pointer, found.code, told, found.severity)
+    return Problem(found.class_name, "", found.code, told, found.severity)
 
 
 def _mistakes(model: type[BaseModel], content: Any, about: str, place: str) -> Iterator[Problem]:

@@ -17,7 +17,7 @@ by themselves: before step 4 nothing has changed, after it every group has read 
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +32,7 @@ from runtime.settings import Settings
 from runtime.sql import load_queries
 from runtime.topics import find_topics, wait_for_leaders
 from schemas.errors import ConfigurationError, TransientError
-from schemas.registry import GROUPS, TOPICS, dlt_topic
+from schemas.registry import GROUPS, TOPICS, Group, dlt_topic
 
 queries = load_queries(__file__)
 
@@ -74,12 +74,20 @@ class Plan:
 
 
 class TopicGrowth:
-    """Grows one topic. `pool` is one of role cs_scan."""
+    """Grows one topic. `pool` is one of role cs_scan; `groups` all that there are, by default the registry's."""
 
-    def __init__(self, settings: Settings, pool: asyncpg.Pool, admin: AIOKafkaAdminClient, topic: str, partitions: int):
+    def __init__(
+        self,
+        settings: Settings,
+        pool: asyncpg.Pool,
+        admin: AIOKafkaAdminClient,
+        topic: str,
+        partitions: int,
+        groups: Iterable[Group] | None = None,
+    ):
         self._settings, self._pool, self._admin = settings, pool, admin
         self._topic, self._partitions = topic, partitions
-        self._groups = sorted(group.name for group in GROUPS.values() if topic in group.topics)
+        self._groups = sorted(one.name for one in (GROUPS.values() if groups is None else groups) if topic in one.topics)
         self._dead_letters = [dlt_topic(topic, group) for group in self._groups]
 
     async def plan(self, outside_producers_stopped: bool = False) -> Plan:

@@ -6,7 +6,7 @@ settings; a cell's prefix stands before every name.
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaError, for_code
 from runtime.kafka import physical
 from runtime.settings import Settings
 from schemas.errors import ConfigurationError, TransientError
-from schemas.registry import MAX_MESSAGE_BYTES, TOPICS, dead_letter_topics
+from schemas.registry import MAX_MESSAGE_BYTES, TOPICS, Group, Topic, dead_letter_topics
 
 _EXISTS = 36
 _READY_SECONDS = 30.0
@@ -53,8 +53,13 @@ class Difference:
     cure: str
 
 
-def wanted_topics(settings: Settings) -> list[Wanted]:
-    """Every topic of the registry with the dead letter topics."""
+def wanted_topics(settings: Settings, groups: Iterable[Group] | None = None) -> list[Wanted]:
+    """Every topic of the registry with the dead letter topics of these groups, by default the registry's."""
+    return as_wanted(settings, [*TOPICS.values(), *dead_letter_topics(groups)])
+
+
+def as_wanted(settings: Settings, topics: Iterable[Topic]) -> list[Wanted]:
+    """These topics as the settings want them on the broker."""
     common = {
         "cleanup.policy": "delete",
         "max.message.bytes": str(MAX_MESSAGE_BYTES),
@@ -68,17 +73,18 @@ def wanted_topics(settings: Settings) -> list[Wanted]:
             settings.kafka.replication_factor,
             {**common, "retention.ms": str(topic.retention_ms)},
         )
-        for topic in (*TOPICS.values(), *dead_letter_topics())
+        for topic in topics
     ]
 
 
-async def apply(admin: AIOKafkaAdminClient, settings: Settings) -> list[str]:
-    """Create the missing topics and wait for their leaders; the logical names of those created.
+async def apply(admin: AIOKafkaAdminClient, settings: Settings, wanted: Sequence[Wanted] | None = None) -> list[str]:
+    """Create what is missing of these topics, by default the registry's, and wait for leaders; the logical names created.
 
     Raises ConfigurationError with every refusal of the broker, TransientError when leaders stay away.
     """
     names = set(await admin.list_topics())
-    missing = [topic for topic in wanted_topics(settings) if physical(settings, topic.name) not in names]
+    topics = wanted_topics(settings) if wanted is None else wanted
+    missing = [topic for topic in topics if physical(settings, topic.name) not in names]
     if not missing:
         return []
     answer: Any = await admin.create_topics(
@@ -96,9 +102,9 @@ async def apply(admin: AIOKafkaAdminClient, settings: Settings) -> list[str]:
     return [topic.name for topic in ours]
 
 
-async def diff(admin: AIOKafkaAdminClient, settings: Settings) -> list[Difference]:
-    """Where the broker differs from the registry: missing topics, partitions, copies, settings."""
-    wanted = wanted_topics(settings)
+async def diff(admin: AIOKafkaAdminClient, settings: Settings, wanted: Sequence[Wanted] | None = None) -> list[Difference]:
+    """Where the broker differs from these topics, by default the registry's: missing ones, partitions, copies, settings."""
+    wanted = wanted_topics(settings) if wanted is None else wanted
     found = await find_topics(admin, [physical(settings, topic.name) for topic in wanted])
     return [line for topic in wanted for line in _differences(topic, found.get(physical(settings, topic.name)), settings)]
 

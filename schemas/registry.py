@@ -5,6 +5,7 @@ plain increase would let a key's newer events be applied before its older ones. 
 added at the Kafka clients' edge.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -73,8 +74,8 @@ def projection_group(table: str, version: int, topics: tuple[str, ...]) -> Group
     return Group(f"projections.{table}.v{version}", topics, rebuilds=True, description=f"table {table}, version {version}")
 
 
-def dead_letter_topics() -> list[Topic]:
-    """One per (group, topic), with the same partitions, so that a copy keeps its partition number."""
+def dead_letter_topics(groups: Iterable[Group] | None = None) -> list[Topic]:
+    """One per (group, topic), with the same partitions, so that a copy keeps its partition number. None: the registry's."""
     return [
         Topic(
             name=dlt_topic(name, group.name),
@@ -85,7 +86,7 @@ def dead_letter_topics() -> list[Topic]:
             partitions=TOPICS[name].partitions,
             description=f"copies of what group {group.name} parked",
         )
-        for group in GROUPS.values()
+        for group in (GROUPS.values() if groups is None else groups)
         for name in group.topics
     ]
 

@@ -11,11 +11,12 @@ from datetime import timedelta
 import asyncpg
 
 from domain.operations.decisions import inbox_ages
+from domain.operations.groups import known_groups
 from runtime.logging import get_logger
 from runtime.postgres import tenants_transaction
 from runtime.settings import HousekeepingSettings
 from runtime.sql import Connection, load_queries
-from schemas.registry import GROUPS, Group
+from schemas.registry import Group
 from workers import metrics
 from workers.lease import Lease
 
@@ -31,9 +32,11 @@ async def tidy(
     worker: asyncpg.Pool,
     settings: HousekeepingSettings,
     lease: Lease,
-    groups: Iterable[Group] = tuple(GROUPS.values()),
+    groups: Iterable[Group] | None = None,
 ) -> dict[str, int]:
-    """One round; how many rows went, by table. Raises LostLease between two batches."""
+    """One round over these groups, by default all; how many rows went, by table. Raises LostLease between two batches."""
+    if groups is None:
+        groups = (await known_groups(scan)).values()
     gone = {"idempotency_keys": 0, "inbox": 0}
     held = {"most": settings.batch_rows, "lease": lease.name, "term": lease.term}
     for tenant_id in await tenant_queries.list_tenants(scan):

@@ -6,14 +6,29 @@ from typing import Any
 from domain.audit import append
 from domain.operations.endings import close
 from runtime.sql import Connection, load_queries
-from schemas.registry import GROUPS
+from schemas.registry import GROUPS, Group, projection_group
 
 queries = load_queries(__file__, "operations.sql")
 
 
+async def known_groups(conn: Connection) -> dict[str, Group]:
+    """The registry's groups and those of the table versions that the catalogue has, by name; without retired versions.
+
+    The one place where the two are joined: whoever lists groups asks here.
+    """
+    found = dict(GROUPS)
+    for row in await queries.list_version_groups(conn):
+        group = projection_group(row["name"], row["version"], tuple(row["topics"]))
+        if row["state"] == "retired":
+            found.pop(group.name, None)
+        else:
+            found[group.name] = group
+    return found
+
+
 async def list_groups(conn: Connection) -> list[Mapping[str, Any]]:
-    """Every group of the registry or with anything in the tables: state, reason, counts of what is set aside."""
-    return await queries.list_groups(conn, registered=list(GROUPS))  # type: ignore[no-any-return]
+    """Every known group or with anything in the tables: state, reason, counts of what is set aside."""
+    return await queries.list_groups(conn, registered=list(await known_groups(conn)))  # type: ignore[no-any-return]
 
 
 async def stop(conn: Connection, group: str, *, actor: str, reason: str) -> None:

@@ -56,6 +56,11 @@ where w.group_name = :group_name and w.topic = :topic and w.aggregate = :aggrega
                     where l.group_name = w.group_name and l.topic = w.topic and l.tenant_id = w.tenant_id
                       and l.source = w.source and l.aggregate = w.aggregate);
 
+-- name: list_version_groups
+-- Every table version has a group of its own.
+select v.name, v.version, t.topics, v.state from projection_versions v join projection_tables t using (name)
+order by v.name, v.version;
+
 -- name: list_groups
 -- Every group that has a switch, a position or something set aside.
 with known as (

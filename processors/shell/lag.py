@@ -7,6 +7,8 @@ lag too. Wall clock times are only shown here, never decided upon.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import asyncpg
 from aiokafka.errors import KafkaError
@@ -17,6 +19,16 @@ from processors.shell.offsets import Owned, Partition, queries
 
 MEASURE_SECONDS = 5.0
 _PATIENCE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class LagReading:
+    """A member's distance from the ends. `applied_at`: the time of its youngest applied record, None before the first."""
+
+    records: int
+    seconds: float
+    applied_at: datetime | None
+
 
 Ends = Callable[[Sequence[Partition]], Awaitable[Mapping[Partition, int]]]
 
@@ -29,6 +41,7 @@ class LagGauge:
         self._shown: set[Partition] = set()
         self._newest_ms: dict[Partition, float] = {}
         self._began = time.time() * 1000
+        self.reading: LagReading | None = None
 
     def applied(self, items: Sequence[Decoded]) -> None:
         """A fetched batch was committed: remember how old each partition's youngest record is."""
@@ -48,13 +61,17 @@ class LagGauge:
         for partition in self._shown - set(positions):
             metrics.lag_records.remove(self._group, partition.topic, str(partition.number))
         self._shown = set(positions)
-        ages = [0.0]
+        ages, records = [0.0], 0
         for partition, position in positions.items():
             lag = max(0, ends[partition] - position)
+            records += lag
             metrics.lag_records.labels(self._group, partition.topic, str(partition.number)).set(lag)
             if lag:
                 ages.append(self._age(partition))
         metrics.lag_seconds.labels(self._group).set(max(ages))
+        youngest = max(self._newest_ms.values(), default=None)
+        applied_at = None if youngest is None else datetime.fromtimestamp(youngest / 1000, UTC)
+        self.reading = LagReading(records, max(ages), applied_at)
         places = {"topics": [part.topic for part in positions], "partitions": [part.number for part in positions]}
         row = await queries.count_set_aside(pool, group_name=self._group, **places)
         metrics.parked_keys.labels(self._group).set(row["parked_keys"])

@@ -122,7 +122,7 @@ def incidents_of(label: str, unfilled: Unfilled) -> list[Incident]:
             object_type="table-version",
             object_id=label,
             summary=f"{label}: column {problem.column} got no value: {problem.reason}",
-            cure=f"casestream mapping check-path; mend path, type or policy; casestream projection rebuild {label.split('.')[0]}",
+            cure="casestream mapping check-path shows why; mend path, type or policy, then casestream projection rebuild",
             detail={"column": problem.column, "reason": problem.reason, "lastCase": unfilled.case_id},
         )
         for problem in unfilled.problems

@@ -44,7 +44,7 @@ def list_(
 
     async def work(_: Settings, pool: asyncpg.Pool) -> Any:
         if group:
-            operating.group_of(group)
+            await operating.group_of(pool, group)
         async with pool.acquire() as conn:
             if messages:
                 return await parked.list_messages(conn, group, fingerprint, tenant, limit)
@@ -116,7 +116,7 @@ def discard(
 
 def _order(selection: Selection, what: Order, reason: str | None, *, dry_run: bool, follow: bool, seconds: float) -> None:
     async def work(_: Settings, pool: asyncpg.Pool) -> Progress | None:
-        operating.group_of(selection.group)
+        await operating.group_of(pool, selection.group)
         affected = await operating.read(pool, lambda conn: parked.select(conn, selection))
         output.show_record(
             {"group": selection.group, "order": what, "messages": len(affected.positions), "keys": len(affected.keys)}

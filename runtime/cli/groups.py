@@ -14,7 +14,7 @@ from domain.operations.positions import list_positions
 from runtime.cli import operating, output
 from runtime.settings import Settings
 from runtime.watermarks import Watermarks, watermarks
-from schemas.registry import GROUPS
+from schemas.registry import Group
 
 app = typer.Typer(no_args_is_help=True, help="Consumer groups: list, describe, lag, stop, resume.")
 
@@ -29,7 +29,8 @@ def list_() -> None:
     async def work(settings: Settings, pool: asyncpg.Pool) -> list[Row]:
         groups = await operating.read(pool, operations.list_groups)
         async with watermarks(settings) as kafka:
-            return [{**dict(row), "lag": await _total_lag(pool, kafka, row["group_name"])} for row in groups]
+            known = await operating.read(pool, operations.known_groups)
+            return [{**dict(row), "lag": await _total_lag(pool, kafka, known.get(row["group_name"]))} for row in groups]
 
     columns = ("group_name", "state", "partitions", "lag", "parked", "parked_keys", "waiting", "reason")
     output.show_rows(operating.run(work), columns=columns)
@@ -40,11 +41,11 @@ def describe(name: _Name) -> None:
     """One group: its switch, its members, and per partition next, end, lag, epoch, owner, parked, waiting."""
 
     async def work(settings: Settings, pool: asyncpg.Pool) -> Row:
-        operating.group_of(name)
+        group = await operating.group_of(pool, name)
         states = {row["group_name"]: row for row in await operating.read(pool, operations.list_groups)}
         async with watermarks(settings) as kafka:
             membership = await kafka.membership(name)
-            partitions = await _partitions(pool, kafka, name)
+            partitions = await _partitions(pool, kafka, group)
         return {
             "group": name,
             "state": states[name]["state"],
@@ -68,9 +69,10 @@ def lag(name: Annotated[str | None, typer.Argument(help="One group; all when abs
     """Lag per partition, from PostgreSQL's position to Kafka's end."""
 
     async def work(settings: Settings, pool: asyncpg.Pool) -> list[Row]:
-        names = [operating.group_of(name).name] if name else list(GROUPS)
+        known = await operating.read(pool, operations.known_groups)
+        groups = [await operating.group_of(pool, name)] if name else known.values()
         async with watermarks(settings) as kafka:
-            return [{"group": group, **row} for group in names for row in await _partitions(pool, kafka, group)]
+            return [{"group": group.name, **row} for group in groups for row in await _partitions(pool, kafka, group)]
 
     output.show_rows(operating.run(work), columns=("group", "topic", "partition", "next", "end", "lag"))
 
@@ -80,7 +82,7 @@ def stop(name: _Name, reason: Annotated[str, typer.Option(help="Why; kept in the
     """Make a group's members hold within a second. They stay members, so nothing moves to others."""
 
     async def work(_: Settings, pool: asyncpg.Pool) -> None:
-        operating.group_of(name)
+        await operating.group_of(pool, name)
         await operating.write(pool, lambda conn: operations.stop(conn, name, actor=operating.actor(), reason=reason))
 
     operating.run(work)
@@ -92,24 +94,24 @@ def resume(name: _Name, reason: Annotated[str | None, typer.Option(help="Kept in
     """Let a stopped group go on."""
 
     async def work(_: Settings, pool: asyncpg.Pool) -> None:
-        operating.group_of(name)
+        await operating.group_of(pool, name)
         await operating.write(pool, lambda conn: operations.resume(conn, name, actor=operating.actor(), reason=reason))
 
     operating.run(work)
     output.remark(f"group {name} runs")
 
 
-async def _total_lag(pool: asyncpg.Pool, kafka: Watermarks, group: str) -> int | None:
-    if group not in GROUPS:
+async def _total_lag(pool: asyncpg.Pool, kafka: Watermarks, group: Group | None) -> int | None:
+    if group is None:
         return None
     return sum(int(row["lag"]) for row in await _partitions(pool, kafka, group))
 
 
-async def _partitions(pool: asyncpg.Pool, kafka: Watermarks, group: str) -> Sequence[Row]:
+async def _partitions(pool: asyncpg.Pool, kafka: Watermarks, group: Group) -> Sequence[Row]:
     """Every partition of the group's topics, taken or not; one that was never taken stands at the beginning."""
-    rows = await operating.read(pool, lambda conn: list_positions(conn, group))
+    rows = await operating.read(pool, lambda conn: list_positions(conn, group.name))
     known = {(row["topic"], row["partition"]): row for row in rows}
-    bounds = await kafka.bounds(GROUPS[group].topics)
+    bounds = await kafka.bounds(group.topics)
     return [_shown(place, begin, end, known.get(place)) for place, (begin, end) in sorted(bounds.items())]
 
 

@@ -32,7 +32,7 @@ def show(group: _Group, topic: Annotated[str | None, typer.Option(help="One topi
     """Where a group stands: next, epoch, owner, where it began."""
 
     async def work(_: Settings, pool: asyncpg.Pool) -> Any:
-        operating.topics_of(operating.group_of(group), topic)
+        operating.topics_of(await operating.group_of(pool, group), topic)
         return await operating.read(pool, lambda conn: operations.list_positions(conn, group, topic))
 
     output.show_rows(operating.run(work))
@@ -67,7 +67,7 @@ def move(
     target, instant = target_of(given, datetime.now(UTC))
 
     async def work(settings: Settings, pool: asyncpg.Pool) -> tuple[Group, list[Move], int]:
-        found = operating.group_of(group)
+        found = await operating.group_of(pool, group)
         operating.topics_of(found, topic)
         async with watermarks(settings) as kafka:
             moves = await plan(settings, pool, kafka, found, topic, partition, target, instant)
@@ -98,7 +98,7 @@ def skip_gap(
     """Say that the numbers an aggregate waits for will never come: what waits behind them is applied by the owner."""
 
     async def work(_: Settings, pool: asyncpg.Pool) -> tuple[Any, int]:
-        operating.topics_of(operating.group_of(group), topic)
+        operating.topics_of(await operating.group_of(pool, group), topic)
         gaps = await operating.read(pool, lambda conn: operations.find_gaps(conn, group, topic, aggregate))
         if not execute:
             return gaps, 0

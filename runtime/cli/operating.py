@@ -7,11 +7,12 @@ from typing import Any, TypeVar
 
 import asyncpg
 
+from domain.operations.groups import known_groups
 from runtime.postgres import TRANSIENT, is_transient, open_pool, tenants_transaction
 from runtime.settings import Settings
 from runtime.sql import Connection
 from schemas.errors import ConfigurationError, Rejected, TransientError
-from schemas.registry import GROUPS, Group
+from schemas.registry import Group
 
 Answer = TypeVar("Answer")
 
@@ -24,11 +25,13 @@ def actor() -> str:
     return f"cli:{getpass.getuser()}"
 
 
-def group_of(name: str) -> Group:
-    """The registry's group. Raises ConfigurationError that names those there are."""
-    if name not in GROUPS:
-        raise ConfigurationError([f"--group {name}: there is none of this name; there are {', '.join(sorted(GROUPS))}"])
-    return GROUPS[name]
+async def group_of(pool: asyncpg.Pool, name: str) -> Group:
+    """A group of the registry or of a table version. Raises ConfigurationError that names those there are."""
+    groups = await read(pool, known_groups)
+    if name not in groups:
+        raise ConfigurationError([f"--group {name}: there is none of this name; there are {', '.join(sorted(groups))}"])
+    found: Group = groups[name]
+    return found
 
 
 def topics_of(group: Group, topic: str | None) -> tuple[str, ...]:

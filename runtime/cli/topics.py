@@ -1,20 +1,23 @@
 """`casestream topics`: create the registry's topics, compare them with the broker, grow one without breaking an order."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import Annotated
 
+import asyncpg
 import typer
 from aiokafka.admin import AIOKafkaAdminClient
 
+from domain.operations.groups import known_groups
 from runtime import kafka, topics
 from runtime.cli import output
 from runtime.cli.exits import ExitCode
-from runtime.postgres import open_pool
+from runtime.postgres import TRANSIENT, open_pool, role_url
 from runtime.settings import Settings
 from runtime.topic_growth import Plan, TopicGrowth
+from schemas.registry import Group
 
 app = typer.Typer(no_args_is_help=True, help="Topics of the registry: apply, diff, grow.")
 
@@ -24,13 +27,14 @@ def apply() -> None:
     """Create every topic of the registry that is missing, dead letter topics too. Changes no existing topic."""
     settings = Settings.load()
 
-    async def act() -> list[str]:
+    async def act() -> tuple[list[str], int]:
+        wanted = topics.wanted_topics(settings, await _groups(settings))
         async with _admin(settings) as admin:
-            return await topics.apply(admin, settings)
+            return await topics.apply(admin, settings, wanted), len(wanted)
 
-    created = asyncio.run(act())
+    created, wanted = asyncio.run(act())
     output.show_rows({"created": name} for name in created)
-    output.remark(f"{len(created)} created, {len(topics.wanted_topics(settings)) - len(created)} were there")
+    output.remark(f"{len(created)} created, {wanted - len(created)} were there")
 
 
 @app.command()
@@ -38,15 +42,16 @@ def diff() -> None:
     """Compare broker and registry: partitions, copies, settings. Exit code 1 when something differs; changes nothing."""
     settings = Settings.load()
 
-    async def act() -> list[topics.Difference]:
+    async def act() -> tuple[list[topics.Difference], int]:
+        wanted = topics.wanted_topics(settings, await _groups(settings))
         async with _admin(settings) as admin:
-            return await topics.diff(admin, settings)
+            return await topics.diff(admin, settings, wanted), len(wanted)
 
-    found = asyncio.run(act())
+    found, wanted = asyncio.run(act())
     output.show_rows(asdict(line) for line in found)
     if found:
         raise typer.Exit(ExitCode.FAILED)
-    output.remark(f"{len(topics.wanted_topics(settings))} topics are as the registry says")
+    output.remark(f"{wanted} topics are as the registry says")
 
 
 @app.command()
@@ -64,7 +69,7 @@ def grow(
 
     async def act() -> Plan:
         async with _admin(settings) as admin, await open_pool(settings, "scan", wait=False) as pool:
-            growth = TopicGrowth(settings, pool, admin, topic, partitions)
+            growth = TopicGrowth(settings, pool, admin, topic, partitions, (await known_groups(pool)).values())
             plan = await growth.plan(outside_producers_stopped)
             if execute:
                 await growth.execute(plan, drain_seconds)
@@ -85,6 +90,23 @@ def grow(
         output.remark(f"write partitions={plan.partitions} for {plan.topic} into schemas/registry.py")
     else:
         output.remark("a dry run: nothing was changed; repeat with --execute")
+
+
+async def _groups(settings: Settings) -> Collection[Group] | None:
+    """The registry's groups and those of table versions; the registry's alone (None) where no database answers yet."""
+    try:
+        conn = await asyncpg.connect(role_url(settings, "worker"), timeout=5)
+    except (*TRANSIENT, asyncpg.PostgresError):
+        output.remark(
+            "PostgreSQL does not answer: without the dead letter topics of table versions, which their consumers make"
+        )
+        return None
+    try:
+        return (await known_groups(conn)).values()
+    except asyncpg.UndefinedTableError:
+        return None
+    finally:
+        await conn.close()
 
 
 @asynccontextmanager

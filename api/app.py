@@ -9,13 +9,18 @@ from fastapi import FastAPI
 
 from api import description, failures
 from api.auth import Verifier
-from api.door import Door, DoorRoute, Route
+from api.door import Door, DoorRoute, Route, StatementsOf
 from api.edge import Edge
 from api.pages import Cursors
 from api.request_log import RequestLog
 from api.routes import ROUTES
+from domain.cases.check_path.checking import CHILD
+from domain.cases.mapping.model import Graph
+from domain.cases.mapping_store import released_files
+from domain.cases.sealing import Keys
 from domain.incidents.resolve import RetryHandler
 from domain.outbox import Outbox
+from runtime.enclosure import Enclosure
 from runtime.settings import Settings
 
 
@@ -26,14 +31,29 @@ def create_app(
     *,
     cursor_key: bytes | None = None,
     retries: Mapping[str, RetryHandler] | None = None,
+    keys: Keys | None = None,
+    classes: Graph | None = None,
+    statements_of: StatementsOf | None = None,
     routes: Iterable[Route] = ROUTES,
 ) -> FastAPI:
     """The application. `pool` logs in as cs_api. `cursor_key` is shared by processes that continue each other's
-    pages; `retries` do what an operator orders, by kind of incident.
+    pages; `retries` do what an operator orders, by kind of incident. `keys` open snapshots; `classes` are the case classes
+    of the files, by default the release's; `statements_of` tells the DDL of a table version.
     """
     app = FastAPI(title=description.TITLE, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     cursors = Cursors(cursor_key or os.urandom(32))
-    app.state.door = Door(settings, pool, verifier, Outbox(settings.ce_source), cursors, retries or {})
+    app.state.door = Door(
+        settings,
+        pool,
+        verifier,
+        Outbox(settings.ce_source),
+        cursors,
+        retries or {},
+        keys,
+        released_files() if classes is None else classes,
+        Enclosure(CHILD),
+        statements_of,
+    )
     for route in routes:
         app.router.routes.append(
             DoorRoute.of(

@@ -4,7 +4,7 @@
 the roles before it reads a byte of the body, so a stranger learns nothing and costs nothing.
 """
 
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -21,8 +21,12 @@ from api.pages import Cursors
 from api.problems import Problem, problem_of, respond
 from api.tracing import Trace
 from api.transactions import transaction
+from domain.cases.mapping.model import Graph
+from domain.cases.mapping.specs import TableSpec
+from domain.cases.sealing import Keys
 from domain.incidents.resolve import RetryHandler
 from domain.outbox import Outbox
+from runtime.enclosure import Enclosure
 from runtime.settings import Settings
 from runtime.sql import Connection
 from schemas.caller import Caller
@@ -40,6 +44,17 @@ class Door:
     outbox: Outbox
     cursors: Cursors
     retries: Mapping[str, RetryHandler]
+    # None: a process without keys answers 503 where decrypted data is asked for.
+    keys: Keys | None
+    # Case classes of the release; the database's rows lie over them.
+    classes: Graph
+    # Where paths that callers write are evaluated.
+    enclosure: Enclosure
+    # The statements of a table version; they are made in another room, so whoever wires the process brings them.
+    statements_of: "StatementsOf | None"
+
+
+StatementsOf = Callable[[TableSpec, int], Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)

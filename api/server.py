@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from api.app import create_app
 from api.auth import Verifier
+from api.door import StatementsOf
 from domain.operations.retries import RETRIES
 from runtime.logging import get_logger
 from runtime.postgres import open_pool
@@ -29,13 +30,26 @@ class Server(uvicorn.Server):
         yield
 
 
-async def run(settings: Settings, stop: asyncio.Event, *, listener: socket.socket | None = None) -> None:
+async def run(
+    settings: Settings,
+    stop: asyncio.Event,
+    *,
+    listener: socket.socket | None = None,
+    statements_of: StatementsOf | None = None,
+) -> None:
     """Serve until `stop` is set, then finish the requests under way (at most 15 s). Raises OSError: the port is taken."""
     listener = listener or listen(settings)
     pool = await open_pool(settings, "api", size=settings.pool.max_size, min_size=0, reset=False)
     try:
         key = settings.cursor_key.get_secret_value().encode() if settings.cursor_key else None
-        app = create_app(settings, pool, Verifier(settings.jwt_issuers), cursor_key=key, retries=RETRIES)
+        app = create_app(
+            settings,
+            pool,
+            Verifier(settings.jwt_issuers),
+            cursor_key=key,
+            retries=RETRIES,
+            statements_of=statements_of,
+        )
         host, port = listener.getsockname()[:2]
         log.info("listening", host=host, port=port)
         await serve(app, listener, stop)
@@ -79,4 +93,7 @@ async def serve(app: FastAPI, listener: socket.socket, stop: asyncio.Event) -> N
     await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
     server.should_exit = True
     waiting.cancel()
-    await serving
+    try:
+        await serving
+    finally:
+        await app.state.door.enclosure.close()

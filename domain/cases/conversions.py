@@ -123,16 +123,27 @@ def _whole(value: Any) -> int | Unfit:
 
 
 def _to_numeric(precision: int | None, scale: int | None) -> Converter:
+    if precision is None or scale is None:
+        return _to_any_numeric
+    whole = precision - scale
+    too_long = Unfit(f"needs more than {whole} digits before or {scale} after the point")
+
     def convert(value: Any) -> Any:
-        number = _number(value, "a number")
-        if type(number) is Unfit:
-            return number
-        decimal = as_decimal(number)  # type: ignore[arg-type]  # Unfit went before
-        if precision is None or scale is None or _fits(decimal, precision, scale):
-            return decimal
-        return Unfit(f"needs more than {precision - scale} digits before or {scale} after the point")
+        if type(value) is float:
+            # Most amounts: a plain text that is short enough is looked at no closer.
+            text = repr(value)
+            point = text.find(".")
+            if 0 <= point <= whole and len(text) - point - 1 <= scale and "e" not in text:
+                return Decimal(text)
+        decimal = _to_any_numeric(value)
+        return decimal if type(decimal) is Unfit or _fits(decimal, precision, scale) else too_long
 
     return convert
+
+
+def _to_any_numeric(value: Any) -> Any:
+    number = _number(value, "a number")
+    return number if type(number) is Unfit else as_decimal(number)  # type: ignore[arg-type]  # Unfit went before
 
 
 def _fits(decimal: Decimal, precision: int, scale: int) -> bool:
@@ -174,6 +185,26 @@ def _to_date(value: Any) -> Any:
 def _to_timestamptz(value: Any) -> Any:
     if type(value) is not str:
         return _wrong("an instant as text", value)
+    try:
+        return datetime.fromisoformat(value) if _is_plain_utc(value) else _instant(value)
+    except (ValueError, OverflowError):
+        return Unfit("no instant of the calendar")
+
+
+def _is_plain_utc(value: str) -> bool:
+    # The form that nearly all systems write; of these lengths, with these characters in place, fromisoformat is strict.
+    return (
+        len(value) in _PLAIN_LENGTHS
+        and value[-1] == "Z"
+        and value[4] == value[7] == "-"
+        and value[10] == "T"
+        and value[13] == value[16] == ":"
+        and value[19] in ".Z"
+        and value[11:13] != "24"
+    )
+
+
+def _instant(value: str) -> datetime | Unfit:
     found = _INSTANT.fullmatch(value)
     if found is None:
         return Unfit("not an instant with zone as in 2026-01-31T23:59:59.123Z or +07:00")
@@ -181,10 +212,7 @@ def _to_timestamptz(value: Any) -> Any:
     digits = (fraction or "").rstrip("0")
     if len(digits) > _MICROSECONDS:
         return Unfit("finer than a microsecond")
-    try:
-        return datetime.fromisoformat(f"{day}T{clock}.{digits:0<6}{_ZULU.get(zone, zone)}").astimezone(UTC)
-    except (ValueError, OverflowError):
-        return Unfit("no instant of the calendar")
+    return datetime.fromisoformat(f"{day}T{clock}.{digits:0<6}{_ZULU.get(zone, zone)}").astimezone(UTC)
 
 
 def _to_uuid(value: Any) -> Any:
@@ -214,13 +242,16 @@ _FOUND: dict[type, str] = {
     type(None): "null",
 }
 _MICROSECONDS = 6
+_PLAIN_LENGTHS = frozenset((20, 24, 27))
 _LONGEST_BIGINT = 18  # 10^18 has 19 digits
 _ZULU = {"Z": "+00:00", "z": "+00:00"}
 _TYPE = re.compile(rf"(?P<kind>{'|'.join(get_args(Kind))})(?:\( *(?P<p>[0-9]{{1,4}}) *(?:, *(?P<s>[0-9]{{1,4}}) *)?\))?")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _INSTANT = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]+))?([Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]"
+    r"((?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9])(?:\.([0-9]+))?"
+    r"([Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
 )
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _CONVERTERS: dict[Kind, Converter] = {

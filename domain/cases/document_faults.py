@@ -82,16 +82,17 @@ class _Reader:
             if count and not self._took(","):
                 raise self._refusal("not-json")
             self._blanks()
-            self._places.append("" if is_object else str(count))
             if is_object:
                 self._name(names)
+            else:
+                self._places.append(str(count))
             self._value()
             self._places.pop()
             count += 1
 
     def _name(self, names: set[str]) -> None:
         name = self._string()
-        self._places[-1] = name.replace("~", "~0").replace("/", "~1")
+        self._places.append(name.replace("~", "~0").replace("/", "~1"))
         if name in names:
             raise self._refusal("duplicate-name")
         names.add(name)

@@ -62,7 +62,7 @@ class _Parser:
 
     def __init__(self, text: str) -> None:
         self._text, self._at, self._nested = text, 0, 0
-        self._blank_inside: int | None = None
+        self._blank_inside = -1
 
     def path(self) -> Query:
         if not self._took("$"):
@@ -187,6 +187,8 @@ class _Parser:
         if self._sees("("):
             return Not(self._parenthesised())
         if not (self._sees("@") or self._sees("$")):
+            if found := _WORD.match(self._text, self._at):
+                self._word(found)
             raise self._refusal("! is followed by a query or by parentheses", "write !@.name or !(@.qty > 1)")
         return Not(Exists(self._query()))
 
@@ -228,14 +230,14 @@ class _Parser:
 
     def _operand(self) -> tuple[Query | Constant, PathRefused | None]:
         """A comparable, and why it could not stand beside an operator."""
-        start, self._blank_inside = self._at, None
+        start, self._blank_inside = self._at, -1
         found = self._comparable()
         if isinstance(found, Constant):
             return found, None
         if not found.singular:
             advice = "use names and indexes, no wildcard, slice, union or filter"
             return found, PathRefused("only a query that gives one value can be compared", start, advice)
-        if self._blank_inside is not None:
+        if self._blank_inside >= 0:
             advice = "write @['name'] and @[0]"
             return found, PathRefused("a compared query has no blanks inside its brackets", self._blank_inside, advice)
         return found, None

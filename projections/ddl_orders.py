@@ -16,6 +16,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 import asyncpg
+from asyncpg.pool import PoolConnectionProxy
 
 from domain.audit import append
 from domain.cases.mapping.tables import TableSpec
@@ -29,6 +30,7 @@ from schemas.errors import NotFound
 
 queries = load_queries(__file__)
 
+OwnerConnection = asyncpg.Connection | PoolConnectionProxy
 Kind = Literal["create", "switch", "retire"]
 AUTOMATIC = "automatic"
 # A retired version's consumers have seen it by then and left.
@@ -48,7 +50,8 @@ class Executed:
     """What was done with one open order in a round."""
 
     kind: Kind
-    label: str
+    name: str
+    version: int
     state: Literal["waiting", "executed", "refused", "put off"]
     error: str = ""
 
@@ -91,19 +94,19 @@ async def approve(conn: Connection, sha256: str, *, by: str) -> list[str]:
     return [f"{row['name']}.v{row['version']}" for row in rows]
 
 
-async def execute_open(conn: asyncpg.Connection, *, development: bool) -> list[Executed]:
+async def execute_open(conn: OwnerConnection, *, development: bool) -> list[Executed]:
     """One round over the open orders, each in a transaction of its own. Connection of cs_migrate."""
     async with conn.transaction():
         orders = await queries.lock_open_orders(conn)
     return [await _execute(conn, order, development) for order in orders]
 
 
-async def _execute(conn: asyncpg.Connection, order: Mapping[str, Any], development: bool) -> Executed:
+async def _execute(conn: OwnerConnection, order: Mapping[str, Any], development: bool) -> Executed:
     version = await find_version(conn, order["name"], order["version"])
     kind: Kind = order["kind"]
     if order["state"] == "waiting":
         if not (development or await _is_fixed(conn, kind, version)):
-            return Executed(kind, version.label, "waiting")
+            return Executed(kind, version.name, version.version, "waiting")
         await queries.approve_order(conn, order_id=order["order_id"], approved_by=AUTOMATIC)
     try:
         async with conn.transaction():
@@ -116,8 +119,8 @@ async def _execute(conn: asyncpg.Connection, order: Mapping[str, Any], developme
             raise
         text = str(error) if isinstance(error, NotYet | Refused | ValueError) else f"{type(error).__name__}: {error}"
         await (queries.put_off_order if put_off else queries.refuse_order)(conn, order_id=order["order_id"], error=text)
-        return Executed(kind, version.label, "put off" if put_off else "refused", text)
-    return Executed(kind, version.label, "executed")
+        return Executed(kind, version.name, version.version, "put off" if put_off else "refused", text)
+    return Executed(kind, version.name, version.version, "executed")
 
 
 async def _is_fixed(conn: Connection, kind: Kind, version: TableVersion) -> bool:

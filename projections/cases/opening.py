@@ -17,6 +17,7 @@ from domain.keys.guard import Subject, hold_subjects
 from projections.cases.project import Envelope, Problem, Protection, compile_projection
 from projections.cases.protection import ColumnSeal
 from projections.cases.writing import CaseRow
+from runtime.settings import Settings
 from runtime.snapshots import Context, key_id_of, open_sealed
 from runtime.sql import Connection
 from schemas.errors import DataKeyMissing, DecryptionFailed
@@ -95,11 +96,13 @@ class Opener:
         return CaseRow(tenant, case_id, version, subject, rows.main, rows.children), rows.problems
 
 
-def hash_key_of(secret: str | None, *, development: bool) -> bytes | None:
+def hash_key_of(settings: Settings) -> bytes | None:
     """The key of blind indexes from its setting. A developer's machine has one without being told."""
-    if secret is None and not development:
+    secret = settings.keys.blind_index_key
+    if secret is None and settings.environment != "development":
         return None
-    return hashlib.sha256(b"casestream blind index 1" + (secret or "development").encode()).digest()
+    text = secret.get_secret_value() if secret is not None else "development"
+    return hashlib.sha256(b"casestream blind index 1" + text.encode()).digest()
 
 
 def _key_id(snapshot: Snapshot) -> UUID | None:

@@ -1,55 +1,48 @@
 """What each role consists of: the one place that wires doors to processes.
 
-A role is `api`, `relay`, `workers`, `work-items`, `projections` (every table version), or one group by its name. Nothing
-of a role is imported before it is asked for, so that a process carries only what it runs.
+A role is `api`, `relay`, `workers`, `work-items`, `projections` (every table version), `ddl`, or one table version by its
+group's name. Nothing of a role is imported before it is asked for, so that a process carries only what it runs.
 """
 
 import asyncio
-import importlib
+import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from runtime.running.process import Part
 from runtime.settings import Settings
 from schemas.errors import ConfigurationError
-from schemas.registry import PROJECTION_VERSIONS, WORK_ITEMS
+from schemas.registry import WORK_ITEMS
 
 if TYPE_CHECKING:
     from processors.shell import Processor
 
 Build = Callable[[Settings, int, asyncio.Event], list[Part]]
 
+# A table version's group.
+_VERSION = re.compile(r"projections\.[a-z][a-z0-9_]*\.v[1-9][0-9]*")
+
 
 def parts_of(roles: Iterable[str], settings: Settings, number: int, stop: asyncio.Event) -> list[Part]:
     """The parts of these roles, each once, to run until `stop`. `number` tells processes of one role on one machine apart."""
-    found = {part.name: part for role in roles for part in _builder(role)(settings, number, stop)}
+    named = list(roles)
+    check_roles(named)
+    found = {part.name: part for role in named if role in ROLES for part in ROLES[role](settings, number, stop)}
+    single = [role for role in named if role not in ROLES]
+    if single and "projections" not in named:
+        found["projections"] = _fleet(settings, number, stop, single)
     return list(found.values())
 
 
-def role_names() -> list[str]:
-    """Every role, single groups included."""
-    return list(dict.fromkeys([*ROLES, *_projections()]))
-
-
 def check_roles(roles: Iterable[str]) -> None:
-    """Raises ConfigurationError that names the unknown ones and those there are."""
-    unknown = [role for role in roles if role not in role_names()]
+    """Raises ConfigurationError that names the unknown ones and those there are. Versions are the catalogue's to know."""
+    unknown = [role for role in roles if role not in ROLES and not _VERSION.fullmatch(role)]
     if unknown:
         raise ConfigurationError([f"role {role}: there is none of this name; there are {_listed()}" for role in unknown])
 
 
 def _listed() -> str:
-    return ", ".join([*role_names(), "all"])
-
-
-def _builder(role: str) -> Build:
-    check_roles([role])
-    return ROLES.get(role) or (lambda settings, number, stop: [_projection(settings, role, number, stop)])
-
-
-def _projections() -> dict[str, tuple[str, int]]:
-    """Group name -> table and version."""
-    return {f"projections.{name}": (table, version) for name, (table, version, _) in PROJECTION_VERSIONS.items()}
+    return ", ".join([*ROLES, "projections.<table>.v<number>", "all"])
 
 
 def _api(settings: Settings, number: int, stop: asyncio.Event) -> list[Part]:
@@ -79,15 +72,22 @@ def _work_items(settings: Settings, number: int, stop: asyncio.Event) -> list[Pa
     return [_member(settings, WorkItems(Outbox(settings.ce_source)), number, stop)]
 
 
-def _all_projections(settings: Settings, number: int, stop: asyncio.Event) -> list[Part]:
-    return [_projection(settings, group, number, stop) for group in _projections()]
+def _projections(settings: Settings, number: int, stop: asyncio.Event) -> list[Part]:
+    return [_fleet(settings, number, stop, [])]
 
 
-def _projection(settings: Settings, group: str, number: int, stop: asyncio.Event) -> Part:
-    table, version = _projections()[group]
-    module, _, attribute = TABLES[table].partition(":")
-    build = getattr(importlib.import_module(module), attribute)
-    return _member(settings, build(version), number, stop)
+def _fleet(settings: Settings, number: int, stop: asyncio.Event, only: list[str]) -> Part:
+    """The consumers of table versions; `only` these groups, or all."""
+    from projections.fleet import Fleet
+
+    fleet = Fleet(settings, number, stop, only)
+    return Part(",".join(only) or "projections", "worker", fleet.run, lambda: fleet.ready, needs_keys=True)
+
+
+def _ddl(settings: Settings, number: int, stop: asyncio.Event) -> list[Part]:
+    from projections.ddl_role import run
+
+    return [Part("ddl", "migrate", lambda: run(settings, stop), _always)]
 
 
 def _member(settings: Settings, processor: "Processor[Any, Any]", number: int, stop: asyncio.Event) -> Part:
@@ -108,9 +108,7 @@ ROLES: dict[str, Build] = {
     "api": _api,
     "relay": _relay,
     WORK_ITEMS.name: _work_items,
-    "projections": _all_projections,
+    "projections": _projections,
     "workers": _workers,
+    "ddl": _ddl,
 }
-
-# A table's consumer, made for one version.
-TABLES: dict[str, str] = {"work_item_board": "projections.work_item_board:WorkItemBoard"}

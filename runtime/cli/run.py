@@ -16,14 +16,21 @@ from schemas.errors import ConfigurationError
 
 
 def run(
-    roles: Annotated[list[str], typer.Argument(help="api, relay, work-items, projections, workers, a group's name, or all")],
+    roles: Annotated[
+        list[str], typer.Argument(help="api, relay, work-items, projections, workers, ddl, a table version's group, or all")
+    ],
     wait: Annotated[bool, typer.Option("--wait", help="wait for the schema instead of refusing to start")] = False,
     number: Annotated[int, typer.Option(min=0, help="tells processes of one role on one machine apart")] = 0,
     count: Annotated[list[str] | None, typer.Option(help="with all: ROLE=N processes of a role, repeatable")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="with projections: NAME.vN, a table version alone, repeatable")] = None,
     tied: Annotated[bool, typer.Option("--tied", hidden=True, help="leave when stdin ends")] = False,
 ) -> None:
     """Run roles in this process; `all` supervises a process for each."""
     settings = Settings.load(os.environ)
+    if only:
+        if roles != ["projections"]:
+            raise typer.BadParameter("only with `projections`", param_hint="--only")
+        roles = [f"projections.{name}" for name in only]
     if "all" in roles:
         if roles != ["all"]:
             raise typer.BadParameter("`all` stands alone", param_hint="ROLES")

@@ -148,6 +148,12 @@ class KeySettings(_Section):
     ledger_file: Path | None = Field(
         None, description="The shred ledger's copy outside both databases. Default: keys/shredded.jsonl below the home."
     )
+    blind_index_key: SecretStr | None = Field(
+        None,
+        min_length=32,
+        title="at least 32 characters",
+        description="Key of columns with `sensitivity: hash`; never change it, or they must be rebuilt. A development default.",
+    )
     cache_seconds: float = Field(300, ge=1, le=3600, description="How long a process keeps a data key.")
     cache_uses: int = Field(10_000, ge=1, le=2**31, description="How often a kept data key is used before it is read again.")
     cache_keys: int = Field(32_768, ge=1, le=1_000_000, description="Most data keys that a process keeps (32 bytes each).")

@@ -47,6 +47,8 @@ COLUMNS: dict[str, dict[str, Rule]] = {
         none="tenant_id kind fingerprint object_type object_id summary cure detail state resolved_by resolution"
     ),
     "public.audit_log": _columns(none="tenant_id actor action object_type object_id reason detail"),
+    # Surrogate ids and an operator's words about the order: the ledger must outlive what it erases.
+    "public.shredded_subjects": _columns(none="tenant_id subject_id requested_by reason purged"),
     "public.leases": _columns(none="name owner"),
     "public.analyst_tenants": _columns(none="tenant_id role_name"),
     "public.idempotency_keys": _columns(none="tenant_id principal route", expires="key fingerprint answer"),

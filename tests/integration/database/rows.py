@@ -22,6 +22,8 @@ ROWS: dict[str, str] = {
     " values ($1, gen_random_uuid(), 'k', 'f', 's')",
     "public.audit_log": "insert into audit_log (tenant_id, audit_id, actor, action, object_type, object_id)"
     " values ($1, gen_random_uuid(), 'a', 'b', 'c', 'd')",
+    "public.shredded_subjects": "insert into shredded_subjects (tenant_id, subject_id, shred_id, ordered_at, requested_by,"
+    " reason) values ($1, 's', gen_random_uuid(), now(), 'b', 'r')",
     "public.idempotency_keys": "insert into idempotency_keys (tenant_id, principal, route, key, fingerprint, expires_at)"
     " values ($1, 'p', 'r', 'k', '', now())",
     "public.outbox_events": "insert into outbox_events (event_id, tenant_id, shard, aggregate, aggregate_id, topic,"

@@ -18,7 +18,7 @@ from schemas.registry import Place
 queries = load_queries(__file__, "operations.sql")
 
 # Troubles of a position that a move ends.
-_ENDED_BY_MOVE = ("offset-out-of-range", "foreign-offset")
+_ENDED_BY_MOVE = ("offset-out-of-range", "foreign-offset", "unreadable-batch")
 
 
 async def list_positions(

@@ -4,6 +4,8 @@ The rebalance callbacks only take notes (a database that is away must not hold u
 what was noted. Until then a partition is paused and stands at a placeholder, so that nothing is fetched.
 """
 
+from collections.abc import Iterable
+
 import asyncpg
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -87,11 +89,11 @@ class Assignment(ConsumerRebalanceListener):
         }
         return [_foreign_offset(self._group, partition) for partition in sorted(foreign & set(taken))]
 
-    def rewind(self) -> None:
+    def rewind(self, partitions: Iterable[Partition] | None = None) -> None:
         """Fetch again what was fetched and did not commit: a poll that failed has moved the client past it."""
-        for partition, own in self.owned.items():
-            if partition not in self.halted:
-                self._consumer.seek(self.topic_partition(partition), own.position)
+        chosen = set(self.owned) if partitions is None else set(self.owned) & set(partitions)
+        for partition in chosen - self.halted:
+            self._consumer.seek(self.topic_partition(partition), self.owned[partition].position)
 
     def release(self, partition: Partition) -> None:
         """We are not the owner any more: fetch nothing, drop what is buffered."""

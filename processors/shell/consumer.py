@@ -9,30 +9,25 @@ looks whether its group was stopped. Never sleeps in a batch, never trusts Kafka
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
 import asyncpg
-from aiokafka import AIOKafkaConsumer, OffsetAndMetadata
-from aiokafka.errors import (
-    CommitFailedError,
-    IllegalStateError,
-    KafkaError,
-    NoOffsetForPartitionError,
-    OffsetOutOfRangeError,
-)
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import CorruptRecordException, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from aiokafka.structs import ConsumerRecord
 
-from domain.incidents import Incident, open_incidents
 from processors.shell import metrics
-from processors.shell.assignment import MIRROR_PREFIX, Assignment
+from processors.shell.assignment import Assignment
 from processors.shell.batch import Batch, BatchApplier, next_offsets
 from processors.shell.committing import Committer, Stopping
 from processors.shell.dead_letters import DeadLetterTopic
-from processors.shell.lag import MEASURE_SECONDS, LagGauge
+from processors.shell.gaps import GapWatch
+from processors.shell.lag import MEASURE_SECONDS, LagGauge, LagReading
 from processors.shell.messages import Decoded, Position, Record
-from processors.shell.offsets import LostFence, Owned, Partition
+from processors.shell.offsets import LostFence, Partition
+from processors.shell.ownership import Ownership
 from processors.shell.park_rate import ParkRate
 from processors.shell.plan import Outcome
 from processors.shell.processor import Processor
@@ -50,7 +45,6 @@ ROUND_SECONDS = 1.0
 FAILED_ROUND_SECONDS = 10.0
 HOPELESS_SECONDS = 30.0
 MIRROR_SECONDS = 0.5
-TELL_SECONDS = 5.0
 # Every statement of a batch looks up keys that stand in an array. A plan made while a table was small, or by a guess at the
 # array's length, reads the whole table for each batch: a rebuild from the first event then slows down with every row.
 KEY_LOOKUPS = {
@@ -68,14 +62,14 @@ class GroupMember:
     def __init__(self, settings: Settings, processor: Processor[Any, Any], instance: str, stop: asyncio.Event) -> None:
         self.settings, self.processor, self.group, self.stop = settings, processor, processor.group.name, stop
         self._instance = instance
-        self._rate = ParkRate(settings.parking.stop_count, settings.parking.stop_share)
-        self._mirrored: dict[Partition, int] = {}
         self._joined = False
         self._next_round = self._next_mirror = 0.0
         self._failing_since: float | None = None
-        self._lag = LagGauge(self.group, self.end_offsets)
         self._consumer: AIOKafkaConsumer
         self._assignment: Assignment
+        self._ownership: Ownership
+        self._lag: LagGauge
+        self._rounds: Rounds
         self._pool: asyncpg.Pool
 
     async def run(self) -> None:
@@ -90,7 +84,7 @@ class GroupMember:
             except Stopping:
                 log.info("leaving", group=self.group)
             if self._joined:
-                await self._mirror()
+                await self._ownership.mirror()
 
     async def _turn(self) -> None:
         """One round through the duties; trouble that passes is waited for. Raises Stopping, and what a restart must cure."""
@@ -98,7 +92,7 @@ class GroupMember:
         try:
             await self._assignment.take_noted(self._pool, self._admin)
             if self._rounds.stopped:
-                self.hold()
+                self._ownership.hold()
             if clock() >= self._next_round:
                 # Noted first: a round that fails must not keep the messages waiting for it.
                 self._next_round = clock() + FAILED_ROUND_SECONDS
@@ -108,11 +102,11 @@ class GroupMember:
             await self._poll()
             self._failing_since = None
             if clock() >= self._next_mirror:
-                await self._mirror()
+                await self._ownership.mirror()
                 self._next_mirror = clock() + MIRROR_SECONDS
         except LostFence as lost:
             self._assignment.rewind()
-            await self._on_lost_fence(lost.partitions)
+            await self._ownership.on_lost_fence(lost.partitions)
         except Exception as error:
             if not (is_transient(error) or isinstance(error, KafkaError)):
                 raise
@@ -151,7 +145,11 @@ class GroupMember:
         stack.push_async_callback(self._admin.close)
         self._consumer = consumer(self.settings, self.group, self._instance)
         self._assignment = Assignment(self.settings, self.group, self._instance, self._consumer)
-        self._rounds = Rounds(self, self._pool, self._applier, self._committer)
+        self._ownership = Ownership(self.group, self._assignment, self._consumer, self._pool)
+        self._lag = LagGauge(self.group, self._ownership.end_offsets)
+        gaps = GapWatch(self.group, self.settings.ce_source, self.processor.sequences, self._ownership.end_offsets)
+        rate = ParkRate(self.settings.parking.stop_count, self.settings.parking.stop_share)
+        self._rounds = Rounds(self._pool, self._applier, self._committer, self._ownership, gaps, rate)
         topics = [physical(self.settings, topic) for topic in self.processor.group.topics]
         self._consumer.subscribe(topics, listener=self._assignment)
         await self._start(self._consumer)
@@ -162,6 +160,11 @@ class GroupMember:
     def ready(self) -> bool:
         """Whether the member has joined its group and taken the partitions that it was given."""
         return self._joined and self._assignment.settled
+
+    @property
+    def lag(self) -> LagReading | None:
+        """What was measured last; None before the first time."""
+        return self._lag.reading if self._joined else None
 
     async def _start(self, client: Any) -> None:
         while True:
@@ -198,12 +201,30 @@ class GroupMember:
         except NoOffsetForPartitionError:
             return  # the fetcher looked before the partition was taken; taking it sets the position
         except OffsetOutOfRangeError as error:
-            await self._on_out_of_range(error)
+            await self._ownership.on_out_of_range(error)
             return
-        items = [item for place, batch in fetched.items() for item in self._decoded(self._assignment.partition(place), batch)]
+        except Exception as error:
+            # KafkaErrors and lost connections pass; what is left was raised while a fetched batch was unpacked.
+            if not isinstance(error, CorruptRecordException) and (
+                is_transient(error) or isinstance(error, (KafkaError, Stopping))
+            ):
+                raise
+            await self._on_unreadable(error)
+            return
+        await self._take({self._assignment.partition(place): batch for place, batch in fetched.items()})
+
+    async def _take(self, fetched: Mapping[Partition, Sequence[ConsumerRecord[bytes, bytes]]]) -> None:
+        items = [item for partition, batch in fetched.items() for item in self._decoded(partition, batch)]
         if items:
             await reach("shell.after-fetch")
             await self._committer.commit(Batch(items, await self._behind(items)))
+
+    async def _on_unreadable(self, error: Exception) -> None:
+        self._assignment.rewind()
+        readable = await self._ownership.on_unreadable()
+        if not (readable or isinstance(error, CorruptRecordException)):
+            raise error
+        await self._take(readable)
 
     async def _behind(self, items: Sequence[Decoded]) -> dict[Partition, int]:
         """Where the client stands after these items: past a transaction's markers, which are offsets without a record."""
@@ -252,87 +273,4 @@ class GroupMember:
         metrics.duplicates.labels(self.group).inc(outcome.duplicates)
         metrics.parked.labels(self.group).inc(len(outcome.parked))
         newly = 0 if batch.redriven else len(outcome.poisoned)
-        if self._rate.add(asyncio.get_running_loop().time(), len(batch.items), newly):
-            self._rounds.stop_group_soon("more than the allowed share of messages was poisoned within a minute")
-
-    async def _mirror(self) -> None:
-        """Step 9: tell Kafka, for lag tools. A refusal is no trouble; a former owner is stopped by its fence."""
-        owned = self._assignment.owned
-        moved = {part: own for part, own in owned.items() if self._mirrored.get(part) != own.position}
-        if not moved:
-            return
-        try:
-            await self._tell(moved)
-        except (KafkaError, OSError, TimeoutError) as error:
-            log.info("offsets not mirrored", group=self.group, error=error)
-            return
-        self._mirrored.update({partition: own.position for partition, own in moved.items()})
-
-    async def _tell(self, owned: dict[Partition, Owned]) -> None:
-        # The client looks for the group's coordinator for ever; nobody waits so long for a mirror.
-        await asyncio.wait_for(self._consumer.commit(_mirror_offsets(self._assignment, owned)), TELL_SECONDS)
-
-    async def _on_lost_fence(self, partitions: Iterable[Partition]) -> None:
-        """The broker knows who owns a partition: it takes our mirror commit, or we let go."""
-        metrics.lost_fences.labels(self.group).inc()
-        for partition in partitions:
-            own = self._assignment.owned.get(partition)
-            if own is None:
-                continue
-            place = {"group": self.group, "topic": partition.topic, "partition": partition.number}
-            try:
-                await self._tell({partition: own})
-            except (CommitFailedError, IllegalStateError):
-                log.warning("partition let go", **place)
-                self._assignment.release(partition)
-            except (KafkaError, OSError, TimeoutError) as error:
-                # No answer is no refusal: letting go would leave the partition to nobody. The next fence fails again.
-                log.warning("owner of the partition unknown", error=error, **place)
-            else:
-                log.warning("partition taken again", **place)
-                self._assignment.retake(partition)
-
-    async def _on_out_of_range(self, error: OffsetOutOfRangeError) -> None:
-        for topic_partition, offset in error.args[0].items():
-            partition = self._assignment.partition(topic_partition)
-            if partition not in self._assignment.owned:
-                continue
-            self._assignment.halt(partition)
-            async with self._pool.acquire() as conn:
-                await open_incidents(conn, [_out_of_range(self.group, partition, offset)])
-
-    async def end_offsets(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
-        """Where each of these partitions ends now."""
-        ends = await self._consumer.end_offsets([self._assignment.topic_partition(partition) for partition in partitions])
-        return {self._assignment.partition(topic_partition): int(end) for topic_partition, end in ends.items()}
-
-    def hold(self) -> None:
-        """The group is stopped: fetch nothing, stay a member."""
-        for partition in self._assignment.owned:
-            self._consumer.pause(self._assignment.topic_partition(partition))
-
-    def go_on(self) -> None:
-        """The group runs again."""
-        self._rate.forget()
-        for partition in set(self._assignment.owned) - self._assignment.halted:
-            self._consumer.resume(self._assignment.topic_partition(partition))
-
-
-def _mirror_offsets(assignment: Assignment, owned: dict[Partition, Owned]) -> dict[Any, OffsetAndMetadata]:
-    return {
-        assignment.topic_partition(partition): OffsetAndMetadata(own.position, f"{MIRROR_PREFIX}{own.epoch}")
-        for partition, own in owned.items()
-    }
-
-
-def _out_of_range(group: str, partition: Partition, offset: int) -> Incident:
-    place = f"{partition.topic}-{partition.number}"
-    return Incident(
-        tenant_id="",
-        kind="offset-out-of-range",
-        fingerprint="offset-out-of-range",
-        object_type="partition",
-        object_id=f"{group}/{place}",
-        summary=f"group {group} stands at offset {offset} of {place}, which Kafka does not have: the partition is stopped",
-        cure=f"casestream offsets move --group {group} --topic {partition.topic} --partition {partition.number} --to-earliest",
-    )
+        self._rounds.count(asyncio.get_running_loop().time(), len(batch.items), newly)

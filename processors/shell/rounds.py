@@ -4,7 +4,7 @@ Orders are done by the partition's owner through the normal batch, so nothing el
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import asyncpg
 
@@ -13,11 +13,10 @@ from processors.shell.batch import MOST_WAITING, Batch, BatchApplier, stored_rec
 from processors.shell.committing import Committer
 from processors.shell.gaps import RELEASED, Gap, GapWatch
 from processors.shell.offsets import LostFence, Owned, Partition, queries
+from processors.shell.ownership import Ownership
+from processors.shell.park_rate import ParkRate
 from processors.shell.sequences import columns_of
 from runtime.logging import get_logger
-
-if TYPE_CHECKING:
-    from processors.shell.consumer import GroupMember
 
 log = get_logger(__name__)
 PAGE = 500
@@ -27,16 +26,24 @@ GAPS_PER_BATCH = 20
 class Rounds:
     """The once-a-second duties of one member."""
 
-    def __init__(self, member: "GroupMember", pool: asyncpg.Pool, applier: BatchApplier, committer: Committer) -> None:
-        self._member, self._pool, self._applier, self._committer = member, pool, applier, committer
-        self._group = member.group
-        self._gaps = GapWatch(self._group, member.settings.ce_source, member.processor.sequences, member.end_offsets)
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        applier: BatchApplier,
+        committer: Committer,
+        ownership: Ownership,
+        gaps: GapWatch,
+        rate: ParkRate,
+    ) -> None:
+        self._pool, self._applier, self._committer, self._ownership = pool, applier, committer, ownership
+        self._group, self._gaps, self._rate = applier.group, gaps, rate
         self._stop_reason: str | None = None
         self.stopped = False
 
-    def stop_group_soon(self, reason: str) -> None:
-        """Ask for the group's stop at the next round."""
-        self._stop_reason = reason
+    def count(self, now: float, messages: int, poisoned: int) -> None:
+        """A batch was committed; too much poison stops the group at the next round."""
+        if self._rate.add(now, messages, poisoned):
+            self._stop_reason = "more than the allowed share of messages was poisoned within a minute"
 
     async def go(self, owned: dict[Partition, Owned]) -> None:
         """One round. Raises what a batch raises."""
@@ -57,9 +64,10 @@ class Rounds:
                 self._stop_reason = None
             stopped = await queries.group_state(conn, group_name=self._group) == "stopped"
         if stopped:
-            self._member.hold()
+            self._ownership.hold()
         elif self.stopped:
-            self._member.go_on()
+            self._rate.forget()
+            self._ownership.go_on()
         self.stopped = stopped
 
     async def _watch_epochs(self, owned: dict[Partition, Owned]) -> None:

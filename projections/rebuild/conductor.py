@@ -13,13 +13,14 @@ what is stored between the two would be in neither (CD-13).
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
 import asyncpg
 from aiokafka.errors import KafkaError
 
+from domain.cases.mapping.tables import TableSpec
 from domain.incidents import Incident, open_incidents
 from domain.operations.endings import close
 from domain.rebuilds import commands
@@ -46,13 +47,16 @@ ROUND_SECONDS = 1.0
 STOPPED_BY_US = "rebuild "
 
 Row = Mapping[str, Any]
+FindTable = Callable[[Connection, str], Awaitable[TableSpec | str | None]]
 
 
 class Conductor:
     """`scan` plans versions and asks for tenants; `worker` reads and writes positions, slices and the store's bounds."""
 
-    def __init__(self, settings: Settings, scan: asyncpg.Pool, worker: asyncpg.Pool) -> None:
-        self._settings, self._scan, self._worker = settings, scan, worker
+    def __init__(
+        self, settings: Settings, scan: asyncpg.Pool, worker: asyncpg.Pool, find_table: FindTable = present_table
+    ) -> None:
+        self._settings, self._scan, self._worker, self._find_table = settings, scan, worker, find_table
         self._stack, self._broker = AsyncExitStack(), None
 
     _broker: Broker | None
@@ -103,7 +107,7 @@ class Conductor:
         """Step 1. The version gets its number; nothing of it exists yet."""
         try:
             async with self._scan.acquire() as conn:
-                table = await present_table(conn, row["name"])
+                table = await self._find_table(conn, row["name"])
         except ConfigurationError as error:
             await self._move(row, "refuse", f"the mappings have errors: {'; '.join(error.problems)}")
             return

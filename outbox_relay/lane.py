@@ -97,12 +97,12 @@ class Lane:
         self._full_shards = page.full_shards(per_shard)
         if not held:
             await self._raise_floors(leases, settled, page)
-        producer = await self._started_producer() if page.rows and self._leases.trusted else None
+        producer = await self._started_producer() if page.slices and self._leases.trusted else None
         if producer is None:
             return 0
         names = {topic: kafka.physical(self._settings, topic) for topic in page.topics()}
         partitions = await self._partitions(producer, names)
-        packed = pack(producer, page.of(partitions), partitions, int(time.time() * 1000))
+        packed = pack(page.slices, partitions, int(time.time() * 1000))
         parcels = self._with_leader(producer, names, packed)
         return await self._move(producer, names, leases, parcels) if parcels else 0
 
@@ -145,7 +145,8 @@ class Lane:
 
     async def _raise_floors(self, leases: Sequence[Lease], settled: int, page: Page) -> None:
         """Step 3. `page` is of a poll that left no topic out: rows that it did not see would end up below a floor."""
-        if settled == self._last_settled and time.monotonic() < self._floors_due:
+        idle = settled == self._last_settled and not self._full_shards
+        if idle and time.monotonic() < self._floors_due:
             return
         self._last_settled, self._floors_due = settled, time.monotonic() + FLOOR_SECONDS
         first = page.first_unsent()

@@ -8,20 +8,19 @@ a prefix of the page, and exactly that prefix may be deleted. Deletes nothing it
 
 import asyncio
 import time
-from collections import Counter
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import itemgetter
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer
 
 from outbox_relay.lease import Lease
+from outbox_relay.record_batch import RecordBatch
 from runtime.failpoints import reach
 from runtime.partitioner import partition_of
 from runtime.sql import Connection, load_queries
 from schemas.errors import TransientError
-from schemas.headers import unpack_headers
 
 queries = load_queries(__file__)
 
@@ -32,39 +31,45 @@ PAGE_BYTES = 8 * 1024 * 1024
 Target = tuple[str, int]
 
 
+class Slice(NamedTuple):
+    """The rows of one shard in id order, column by column. Headers are packed; None where a large row's were not fetched."""
+
+    shard: int
+    ids: list[int]
+    topics: list[str]
+    keys: list[bytes | None]
+    headers: list[bytes]
+    payloads: list[bytes | None]
+
+    def rows(self) -> Iterator[tuple[int, str, bytes | None, bytes, bytes | None]]:
+        """(id, topic, key, headers, payload)."""
+        return zip(self.ids, self.topics, self.keys, self.headers, self.payloads, strict=True)
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`rows` are to be published now; `found` is all that the poll saw, which is what a floor may be told."""
+    """`slices` are to be published now; `found` is all that the poll saw, which is what a floor may be told."""
 
-    rows: list[Any]
-    found: list[Any]
+    slices: list[Slice]
+    found: list[Slice]
 
     def first_unsent(self) -> dict[int, int]:
         """The lowest id found in each shard; a shard without rows is missing."""
-        first: dict[int, int] = {}
-        for row in self.found:
-            first.setdefault(row[_SHARD], row[_ID])
-        return first
+        return {found.shard: found.ids[0] for found in self.found}
 
     def full_shards(self, per_shard: int) -> int:
         """How many shards gave as many rows as they were asked for."""
-        if len(self.found) < per_shard:
-            return 0
-        return sum(count >= per_shard for count in Counter(map(itemgetter(_SHARD), self.found)).values())
+        return sum(len(found.ids) >= per_shard for found in self.found)
 
     def topics(self) -> set[str]:
-        return set(map(itemgetter(_TOPIC), self.rows))
-
-    def of(self, topics: Container[str]) -> list[Any]:
-        """The rows of these topics. A key's rows share a topic, so none of them overtakes another."""
-        return [row for row in self.rows if row[_TOPIC] in topics]
+        return set(chain.from_iterable(part.topics for part in self.slices))
 
 
 @dataclass(slots=True)
 class Parcel:
     """One record batch of one partition, and the ids that are in it."""
 
-    batch: Any
+    batch: RecordBatch
     ids: list[int] = field(default_factory=list)
 
 
@@ -78,8 +83,8 @@ class Published:
 
 
 async def fetch_page(conn: Connection, leases: Sequence[Lease], per_shard: int, held_topics: Sequence[str] = ()) -> Page:
-    """The first rows above the floor of each lease's shard: (shard, id, topic, key, headers, payload, large)."""
-    rows = await queries.fetch_page(
+    """The first rows above the floor of each lease's shard."""
+    answer = await queries.fetch_page(
         conn,
         shards=[lease.shard for lease in leases],
         floors=[lease.floor for lease in leases],
@@ -87,52 +92,61 @@ async def fetch_page(conn: Connection, leases: Sequence[Lease], per_shard: int, 
         inline_bytes=INLINE_BYTES,
         held_topics=list(held_topics),
     )
-    # The join keeps each shard's order, but SQL does not promise it. On sorted input this costs one pass.
-    rows.sort(key=itemgetter(_ID))
-    large = any(map(itemgetter(_LARGE), rows))
-    return Page(await _with_large(conn, rows) if large else rows, rows)
+    found = [Slice(*row[:_SIZES]) for row in answer]
+    if not any(row[_SIZES] for row in answer):
+        return Page(found, found)
+    sizes: dict[int, int] = {}
+    for part, row in zip(found, answer, strict=True):
+        large = (row_id for row_id, headers in zip(part.ids, part.headers, strict=True) if not headers)
+        sizes.update(zip(large, row[_SIZES] or (), strict=True))
+    return Page(await _with_large(conn, found, sizes), found)
 
 
-async def _with_large(conn: Connection, rows: list[Any]) -> list[Any]:
-    """Cut the page where its large rows pass PAGE_BYTES, and fetch the bytes of those that stay.
+async def _with_large(conn: Connection, found: Sequence[Slice], sizes: Mapping[int, int]) -> list[Slice]:
+    """Cut the page, oldest rows first, where its large ones pass PAGE_BYTES, and fetch the bytes of those that stay.
 
     Raises TransientError when somebody deleted some meanwhile: the shard is another's by now.
     """
-    total, kept = 0, 0
-    for row in rows:
-        total += row[_LARGE] or 0
-        if total > PAGE_BYTES and kept:
-            break
-        kept += 1
-    page = [tuple(row) for row in rows[:kept]]
-    ids = [row[_ID] for row in page if row[_LARGE] is not None]
-    shards = list({row[_SHARD] for row in page})
-    bytes_of = {row["id"]: row for row in await queries.fetch_large(conn, shards=shards, ids=ids)}
+    last = _last_that_fits(sorted(chain.from_iterable(part.ids for part in found)), sizes)
+    ids = [row_id for row_id in sizes if row_id <= last]
+    answer = await queries.fetch_large(conn, shards=[part.shard for part in found], ids=ids)
+    bytes_of = {row["id"]: (row["headers"], row["payload"]) for row in answer}
     if len(bytes_of) < len(ids):
         raise TransientError("rows of a page are gone: another relay took the shard over meanwhile; everything is read again")
-    return [
-        row
-        if row[_LARGE] is None
-        else (*row[:_HEADERS], bytes_of[row[_ID]]["headers"], bytes_of[row[_ID]]["payload"], row[_LARGE])
-        for row in page
+    kept = [
+        (part.shard, [(*row[:_HEADERS], *bytes_of.get(row[0], row[_HEADERS:])) for row in part.rows() if row[0] <= last])
+        for part in found
     ]
+    return [Slice(shard, *map(list, zip(*rows, strict=True))) for shard, rows in kept if rows]
 
 
-def pack(
-    producer: AIOKafkaProducer, rows: Sequence[Any], partitions: Mapping[str, int], now_ms: int
-) -> dict[Target, list[Parcel]]:
-    """Batches per (topic, partition), each list in id order. This loop is what a row costs: keep it bare."""
+def _last_that_fits(ids: Sequence[int], sizes: Mapping[int, int]) -> int:
+    """The first row always fits."""
+    total, last = 0, ids[0]
+    for row_id in ids:
+        total += sizes.get(row_id, 0)
+        if total > PAGE_BYTES and row_id != ids[0]:
+            return last
+        last = row_id
+    return last
+
+
+def pack(slices: Sequence[Slice], partitions: Mapping[str, int], now_ms: int) -> dict[Target, list[Parcel]]:
+    """Batches per (topic, partition), each list in the order of its shards' ids. Rows of other topics are left out: a key's
+    rows share a topic, so none of them overtakes another. This loop is what a row costs: keep it bare."""
     parcels: dict[Target, list[Parcel]] = {}
-    for _shard, row_id, topic, key, headers, payload, _large in rows:
-        target = (topic, partition_of(key or b"", partitions[topic]))
-        queue = parcels.get(target)
-        if queue is None:
-            queue = parcels[target] = [Parcel(producer.create_batch())]
-        unpacked = unpack_headers(headers)
-        if queue[-1].batch.append(timestamp=now_ms, key=key, value=payload, headers=unpacked) is None:
-            queue.append(Parcel(producer.create_batch()))
-            queue[-1].batch.append(timestamp=now_ms, key=key, value=payload, headers=unpacked)
-        queue[-1].ids.append(row_id)
+    for part in slices:
+        for row_id, topic, key, headers, payload in part.rows():
+            if topic not in partitions:
+                continue
+            target = (topic, partition_of(key or b"", partitions[topic]))
+            queue = parcels.get(target)
+            if queue is None:
+                queue = parcels[target] = [Parcel(RecordBatch(now_ms))]
+            if not queue[-1].batch.append(key, payload, headers):
+                queue.append(Parcel(RecordBatch(now_ms)))
+                queue[-1].batch.append(key, payload, headers)
+            queue[-1].ids.append(row_id)
     return parcels
 
 
@@ -187,4 +201,4 @@ def _consume(future: "asyncio.Future[Any]") -> None:
         future.exception()
 
 
-_SHARD, _ID, _TOPIC, _HEADERS, _LARGE = 0, 1, 2, 4, 6
+_HEADERS, _SIZES = 3, 6

@@ -35,7 +35,8 @@ def lease(shard: int, floor: int = 0) -> Lease:
 
 
 def ids(page: Page) -> list[int]:
-    return [row[1] for row in page.rows]
+    """In the order of publishing."""
+    return [row_id for part in page.slices for row_id in part.ids]
 
 
 async def test_a_page_holds_the_first_rows_of_each_shard_in_id_order(
@@ -47,8 +48,7 @@ async def test_a_page_holds_the_first_rows_of_each_shard_in_id_order(
     page = await fetch_page(scan, [lease(3), lease(7)], per_shard=3)
 
     # Written in turns 3, 7, 9, 3, 7, 9 ...; the ninth shard is not asked for.
-    wanted = [row_id for turn in range(0, 9, 3) for row_id in written[turn : turn + 2]]
-    assert ids(page) == wanted
+    assert {part.shard: part.ids for part in page.slices} == {3: written[0:9:3], 7: written[1:9:3]}
     assert page.full_shards(3) == 2
 
 
@@ -56,10 +56,11 @@ async def test_a_row_arrives_with_its_bytes_untouched(scan: asyncpg.Connection, 
     row = OutboxRow(name_in_shard(3), 1, payload=b'{"a":"\\u0000"}')
     await insert(writer, [row])
 
-    [(shard, _, topic, key, headers, payload, large)] = (await fetch_page(scan, [lease(3)], per_shard=10)).rows
+    [part] = (await fetch_page(scan, [lease(3)], per_shard=10)).slices
 
-    assert (shard, topic, key, payload, large) == (3, row.topic, row.key, row.payload, None)
-    assert unpack_headers(headers) == row.headers
+    [(_, topic, key, headers, payload)] = part.rows()
+    assert (part.shard, topic, key, payload) == (3, row.topic, row.key, row.payload)
+    assert unpack_headers(headers or b"") == row.headers
 
 
 @pytest.mark.requirement("SP-2")
@@ -144,7 +145,7 @@ async def test_the_largest_events_are_cut_into_pages_and_none_is_left_behind(
     page = await fetch_page(scan, [lease(3), lease(7)], per_shard=100)
 
     assert ids(page) == written[: PAGE_BYTES // len(largest)]
-    assert all(row[5] == largest for row in page.rows)
+    assert [set(part.payloads) for part in page.slices] == [{largest}]
     # A floor is told of what lay behind the cut too, or it would rise above it.
     assert page.first_unsent() == {3: written[0], 7: written[-1]}
 
@@ -155,8 +156,25 @@ async def test_a_row_just_above_the_inline_size_has_its_bytes(scan: asyncpg.Conn
 
     page = await fetch_page(scan, [lease(3)], per_shard=10)
 
-    assert [row[5] for row in page.rows] == payloads
-    assert all(unpack_headers(row[4]) for row in page.rows)
+    [part] = page.slices
+    assert part.payloads == payloads
+    assert all(unpack_headers(headers or b"") for headers in part.headers)
+
+
+async def test_large_rows_of_several_shards_are_cut_by_age_and_small_ones_between_them_stay(
+    scan: asyncpg.Connection, writer: asyncpg.Connection
+) -> None:
+    largest, names = b"x" * (MAX_EVENT_BYTES - 1000), [name_in_shard(shard) for shard in (3, 7)]
+    rows = [OutboxRow(names[n % 2], n, b"s" if n % 3 else largest) for n in range(1, 40)]
+    written = await insert(writer, rows)
+
+    page = await fetch_page(scan, [lease(3), lease(7)], per_shard=100)
+
+    # Every third is large: the tenth of them would pass PAGE_BYTES.
+    kept = PAGE_BYTES // len(largest) * 3 + 2
+    assert sorted(ids(page)) == written[:kept]
+    found = {row_id: payload for part in page.slices for row_id, payload in zip(part.ids, part.payloads, strict=True)}
+    assert [found[row_id] for row_id in written[:kept]] == [row.payload for row in rows[:kept]]
 
 
 @pytest.mark.hole("relay-size-check")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from domain.cases.conversions import ColumnType, TypeRefused
-from domain.cases.mapping.model import ClassDefinition, Diagnostic, MappingEntry
+from domain.cases.mapping.model import ClassDefinition, Code, Diagnostic, MappingEntry
 from domain.cases.mapping.names import column_problem
 from domain.cases.mapping.reading import reading_of
 from domain.cases.paths import PathRefused
@@ -23,7 +23,7 @@ def problems_of_mappings(definition: ClassDefinition) -> Iterator[Diagnostic]:
             yield _about(definition, entry, "column-twice", message)
 
 
-def _problems(entry: MappingEntry) -> Iterator[tuple[str, str]]:
+def _problems(entry: MappingEntry) -> Iterator[tuple[Code, str]]:
     if problem := column_problem(entry.plain_column):
         yield "column-name", f"the name {problem}"
     if entry.type is not None:
@@ -38,7 +38,7 @@ def _problems(entry: MappingEntry) -> Iterator[tuple[str, str]]:
     yield from _path_problems(entry)
 
 
-def _path_problems(entry: MappingEntry) -> Iterator[tuple[str, str]]:
+def _path_problems(entry: MappingEntry) -> Iterator[tuple[Code, str]]:
     try:
         reading = reading_of(entry.json_path or "")
     except PathRefused as refused:
@@ -56,6 +56,6 @@ def _shown(text: str) -> str:
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
 
-def _about(definition: ClassDefinition, entry: MappingEntry, code: str, message: str) -> Diagnostic:
+def _about(definition: ClassDefinition, entry: MappingEntry, code: Code, message: str) -> Diagnostic:
     place = entry.location or definition.source.source_location
     return Diagnostic("error", code, definition.class_name, entry.column, message, place)

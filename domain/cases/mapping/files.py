@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from domain.cases.mapping.forms import definition_of
-from domain.cases.mapping.model import ClassDefinition, Diagnostic
+from domain.cases.mapping.model import ClassDefinition, Code, Diagnostic
 from schemas.case_classes import CaseClass, CaseClassFile, ColumnMapping
 
 DEFAULT = Path(__file__).resolve().parents[3] / "definitions" / "cases"
@@ -40,7 +40,7 @@ class _Page:
             place = place[:-1]
         return f"{self.name}:{self.lines.get(place, 1)}"
 
-    def refuse(self, code: str, message: str, location: str, class_name: str = "", column: str | None = None) -> None:
+    def refuse(self, code: Code, message: str, location: str, class_name: str = "", column: str | None = None) -> None:
         self.problems.append(Diagnostic("error", code, class_name, column, message, location))
 
 

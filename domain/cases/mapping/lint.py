@@ -12,6 +12,7 @@ from domain.cases.mapping.model import (
     CORE_MODULE,
     ROOT_CLASS,
     ClassDefinition,
+    Code,
     Diagnostic,
     Graph,
     ResolvedClass,
@@ -114,5 +115,5 @@ def _unfit(column: ResolvedColumn) -> str | None:
     return converted.reason if isinstance(converted, Unfit) else None
 
 
-def _about(definition: ClassDefinition, severity: Severity, code: str, message: str) -> Diagnostic:
+def _about(definition: ClassDefinition, severity: Severity, code: Code, message: str) -> Diagnostic:
     return Diagnostic(severity, code, definition.class_name, None, message, definition.source.source_location)

@@ -5,7 +5,7 @@ the installation and not to a tenant, because the tables are shared.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from domain.cases.mapping.names import fold
@@ -15,6 +15,41 @@ Policy = Literal["null", "default", "incident"]
 SourceKind = Literal["file", "db"]
 Severity = Literal["error", "warning"]
 Default = str | int | bool | None
+# What a finding is called; docs/reference/mapping.md explains each.
+Code = Literal[
+    "alias",
+    "child-table",
+    "class-of-two-modules",
+    "class-twice",
+    "column-name",
+    "column-of-two-modules",
+    "column-twice",
+    "core-exposes-domain-class",
+    "cycle",
+    "default-unfit",
+    "duplicate-key",
+    "exposed-list",
+    "form",
+    "goes-nowhere",
+    "many-values",
+    "mixin-not-marked",
+    "mixin-twice",
+    "outside-the-tree",
+    "parent-is-mixin",
+    "path",
+    "removes-nothing",
+    "sensitivity-differs",
+    "sensitivity-lost",
+    "table-name",
+    "too-many-columns",
+    "two-lists",
+    "type",
+    "type-conflict",
+    "unknown-class",
+    "unknown-mixin",
+    "unknown-parent",
+    "unreadable",
+]
 
 CORE_MODULE = "core"
 ROOT_CLASS = "FlowableObject"
@@ -55,11 +90,15 @@ class MappingEntry:
     child_table: str | None = None
     # Where it stands; two mappings that say the same at different places are equal.
     location: str = field(default="", compare=False)
+    # The column's name in SQL: CREATED_AT and created_at are one column.
+    column: str = field(init=False, compare=False, repr=False)
 
-    @property
-    def column(self) -> str:
-        """The column's name in SQL: CREATED_AT and created_at are one column."""
-        return fold(self.plain_column)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "column", fold(self.plain_column))
+
+    def typed(self, kind: str) -> "MappingEntry":
+        """The same mapping with a type."""
+        return self if self.type == kind else replace(self, type=kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +140,10 @@ class StoredDefinition:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One finding. `code` is stable and explained in docs/reference/mapping.md; `location` is a file and line, or a row."""
+    """One finding. `location` is a file and line, or a row of the database."""
 
     severity: Severity
-    code: str
+    code: Code
     class_name: str
     column: str | None
     message: str

@@ -19,13 +19,14 @@ Which definition of a class counts at all, the database's or the file's, is sett
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import NamedTuple
 
 from domain.cases.conversions import TypeRefused
 from domain.cases.mapping.cycles import cycles
 from domain.cases.mapping.model import (
     ClassDefinition,
+    Code,
     Diagnostic,
     Graph,
     MappingEntry,
@@ -37,8 +38,7 @@ from domain.cases.mapping.model import (
 from domain.cases.mapping.widening import DEFAULT_TYPE, widens
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(NamedTuple):
     """What one class says about one column."""
 
     definition: ClassDefinition
@@ -62,9 +62,11 @@ def resolve(graph: Graph, class_name: str) -> tuple[ResolvedClass, list[Diagnost
     for sayings in statements(graph, order).values():
         kept = before_remove(sayings)
         if kept:
-            problems += _conflicts(class_name, kept)
-            columns.append(_resolved(kept))
-        problems += _removes_nothing(class_name, sayings)
+            types = effective_types(kept)
+            columns.append(ResolvedColumn(kept[0].entry.typed(types[0]), kept[0].provenance))
+            problems += _conflicts(class_name, kept, types) if len(kept) > 1 else ()
+        if len(kept) < len(sayings):
+            problems += _removes_nothing(class_name, sayings)
     return ResolvedClass(class_name, order, tuple(columns)), problems
 
 
@@ -107,7 +109,10 @@ def statements(graph: Graph, order: Iterable[str]) -> dict[str, list[Said]]:
 
 def before_remove(sayings: list[Said]) -> list[Said]:
     """What stands before the first `remove`: the mapping that counts and those that it replaces."""
-    return sayings[: next((position for position, said in enumerate(sayings) if said.entry.remove), len(sayings))]
+    for position, said in enumerate(sayings):
+        if said.entry.remove:
+            return sayings[:position]
+    return sayings
 
 
 def effective_types(kept: list[Said]) -> list[str]:
@@ -119,24 +124,17 @@ def effective_types(kept: list[Said]) -> list[str]:
     return types[::-1]
 
 
-def _resolved(kept: list[Said]) -> ResolvedColumn:
-    winner = kept[0]
-    entry = winner.entry if winner.entry.type else replace(winner.entry, type=effective_types(kept)[0])
-    return ResolvedColumn(entry, winner.provenance)
-
-
-def _conflicts(class_name: str, kept: list[Said]) -> Iterator[Diagnostic]:
-    for (above, wide), (below, narrow) in pairwise(zip(kept, effective_types(kept), strict=True)):
-        both = f"{above.entry.plain_column} is {wide} in {above.provenance} and {narrow} in {below.provenance}"
-        if not _fits(wide, narrow):
+def _conflicts(class_name: str, kept: list[Said], types: list[str]) -> Iterator[Diagnostic]:
+    for (above, wide), (below, narrow) in pairwise(zip(kept, types, strict=True)):
+        name = above.entry.plain_column
+        if wide != narrow and not _fits(wide, narrow):
+            both = f"{name} is {wide} in {above.provenance} and {narrow} in {below.provenance}"
             yield _finding("error", "type-conflict", class_name, above, f"{both}: only a wider number may replace a type")
         if above.entry.sensitivity == "none" != below.entry.sensitivity:
-            lost = (
-                f"{below.entry.plain_column} is {below.entry.sensitivity} in {below.provenance} and open in {above.provenance}"
-            )
+            lost = f"{name} is {below.entry.sensitivity} in {below.provenance} and open in {above.provenance}"
             yield _finding("warning", "sensitivity-lost", class_name, above, f"{lost}: a mapping is replaced whole, repeat it")
         if above.definition.module != below.definition.module:
-            twice = f"{above.entry.plain_column} is mapped in {above.provenance}, which wins, and in {below.provenance}"
+            twice = f"{name} is mapped in {above.provenance}, which wins, and in {below.provenance}"
             yield _finding("warning", "column-of-two-modules", class_name, above, twice)
 
 
@@ -147,7 +145,7 @@ def _fits(wide: str, narrow: str) -> bool:
         return True  # one of them is no type at all, and that is what `lint` says
 
 
-def _finding(severity: Severity, code: str, class_name: str, said: Said, message: str) -> Diagnostic:
+def _finding(severity: Severity, code: Code, class_name: str, said: Said, message: str) -> Diagnostic:
     return Diagnostic(severity, code, class_name, said.entry.column, message, said.provenance.source_location)
 
 
@@ -162,9 +160,9 @@ def _removes_nothing(class_name: str, sayings: list[Said]) -> Iterator[Diagnosti
 def _unknown_names(graph: Graph, order: Iterable[str]) -> Iterator[Diagnostic]:
     for name in order:
         definition = graph[name]
-        named = [("parent", definition.parent)] if definition.parent else []
-        named += [("mixin", mixin) for mixin in definition.mixins]
-        for role, missing in named:
+        named: list[tuple[Code, str]] = [("unknown-parent", definition.parent)] if definition.parent else []
+        named += [("unknown-mixin", mixin) for mixin in definition.mixins]
+        for code, missing in named:
             if missing not in graph:
-                message = f"{name} has the {role} {missing}, which no file and no row defines"
-                yield Diagnostic("error", f"unknown-{role}", name, None, message, definition.source.source_location)
+                message = f"{name} names {missing}, which no file and no row defines"
+                yield Diagnostic("error", code, name, None, message, definition.source.source_location)

@@ -92,7 +92,7 @@ class TableSpec:
         )
 
     def fingerprint(self) -> str:
-        """SHA-256 over what decides the rows. Equal fingerprints: the same rows from the same snapshots, in columns of any order."""
+        """SHA-256 over what decides the rows. Equal fingerprints: the same rows, in columns of any order."""
         children = sorted(
             ([child.name, child.prefix, *_deciding(child.columns, child.feeds)] for child in self.children), key=_first
         )

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from domain.cases.conversions import ColumnType, TypeRefused
-from domain.cases.mapping.model import Diagnostic, Graph, ResolvedClass, ResolvedColumn, Severity
+from domain.cases.mapping.model import Code, Diagnostic, Graph, ResolvedClass, ResolvedColumn, Severity
 from domain.cases.mapping.names import fold, snake_case, table_problem
 from domain.cases.mapping.reading import Reading, reading_of
 from domain.cases.mapping.resolve import resolve
@@ -41,7 +41,7 @@ class _Taken:
             self.owners[table] = definition_name
         return not problem
 
-    def say(self, severity: Severity, code: str, class_name: str, column: str | None, message: str, location: str) -> None:
+    def say(self, severity: Severity, code: Code, class_name: str, column: str | None, message: str, location: str) -> None:
         self.problems.append(Diagnostic(severity, code, class_name, column, message, location))
 
 

@@ -172,20 +172,35 @@ async def refuse_switching(conn: Connection, name: str, version: int, reason: st
 
 async def order_switch_back(conn: Connection, who: Person, name: str, reason: str = "") -> Row | Rejected:
     """Let the view show the version that it showed before. Needs no parity: it has never stopped. Raises NotFound."""
-    former = version_before([version for version, row in (await _versions(conn, name)).items() if row["state"] == "standby"])
+    former = await _former(conn, name)
     if isinstance(former, Rejected):
         return former
     return await _insert_order(conn, "switch-back", name, former, who, reason)
 
 
+async def refuse_switching_back(conn: Connection, name: str) -> Rejected | None:
+    """Why there is no version to go back to. Raises NotFound."""
+    former = await _former(conn, name)
+    return former if isinstance(former, Rejected) else None
+
+
+async def _former(conn: Connection, name: str) -> int | Rejected:
+    return version_before([version for version, row in (await _versions(conn, name)).items() if row["state"] == "standby"])
+
+
 async def order_retire(conn: Connection, who: Person, name: str, version: int, reason: str = "") -> Row | Rejected:
     """Drop a version's tables and forget its group. Raises NotFound."""
+    if refused := await refuse_retiring(conn, name, version):
+        return refused
+    return await _insert_order(conn, "retire", name, version, who, reason)
+
+
+async def refuse_retiring(conn: Connection, name: str, version: int) -> Rejected | None:
+    """Why the version must stay. Raises NotFound."""
     row = _one(await _versions(conn, name), name, version)
     open_ones = await queries.list_open_rebuilds(conn)
     rebuilding = any((one["name"], one["version"]) == (name, version) for one in open_ones)
-    if refused := refuse_retire(version, row["state"], rebuilding):
-        return refused
-    return await _insert_order(conn, "retire", name, version, who, reason)
+    return refuse_retire(version, row["state"], rebuilding)
 
 
 async def find_order(conn: Connection, order_id: UUID) -> Row:

@@ -11,6 +11,7 @@ applied by then was published before that, or (by way of the store) lies in the 
 """
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -259,24 +260,26 @@ async def _of_common_classes(worker: asyncpg.Pool, tenants: Sequence[str], commo
     return [pair for pair in pairs if (pair.class_name or classes.get((pair.tenant_id, pair.key))) in common.classes]
 
 
-async def sample_of_values(
-    worker: asyncpg.Pool, tenants: Sequence[str], old: TableVersion, new: TableVersion, report: Report
+async def values_of_sample(
+    worker: asyncpg.Pool, tenants: Sequence[str], old: TableVersion, new: TableVersion, report: str | Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """The differing rows of a report with both sides' values, those of sensitive columns masked: for the terminal alone."""
+    """The differing rows of a stored report with both sides' values, sensitive ones masked: for the terminal alone."""
+    plain: Mapping[str, Any] = json.loads(report) if isinstance(report, str) else report
+    sample = plain["sample"]
     shapes = [await shape_of(worker, version) for version in (old, new)]
-    columns = sorted({name for one in report.sample for name in one.columns if name in shapes[0].columns})
+    columns = sorted({name for one in sample for name in one["columns"] if name in shapes[0].columns})
     async with worker.acquire() as conn, conn.transaction(readonly=True):
         await conn.execute("select set_config('app.tenants', $1, true)", array_literal(tenants))
-        keys = [one.tenant_id for one in report.sample], [one.key for one in report.sample]
+        keys = [one["tenant_id"] for one in sample], [one["key"] for one in sample]
         sides = [
             {(row["tenant_id"], row["key"]): row for row in await conn.fetch(sample_statement(shape, columns), *keys)}
             for shape in shapes
         ]
     lines = []
-    for one in report.sample:
-        rows = [side.get((one.tenant_id, one.key)) for side in sides]
-        values = {name: [_shown(shapes[1], name, row) for row in rows] for name in one.columns if name in columns}
-        lines.append({**asdict(one), "values": values})
+    for one in sample:
+        rows = [side.get((one["tenant_id"], one["key"])) for side in sides]
+        values = {name: [_shown(shapes[1], name, row) for row in rows] for name in one["columns"] if name in columns}
+        lines.append({**one, "values": values})
     return lines
 
 

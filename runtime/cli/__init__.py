@@ -128,6 +128,7 @@ FAMILIES: dict[str, Family] = {
     "dlt": Family("runtime.cli.dead_letters:app", "Parked messages: list, show, redrive, discard."),
     "incident": Family("runtime.cli.incident:app", "Incidents: list, show, resolve, retry."),
     "mapping": Family("runtime.cli.mapping:app", "Case classes and their mapping to columns: lint, resolve, explain, diff."),
+    "projection": Family("runtime.cli.projection:app", "Table versions: rebuild, verify, switch, switch-back, retire."),
     "tenant": Family("runtime.cli.directory:tenant", "Tenants of the directory."),
     "user": Family("runtime.cli.directory:user", "Users and their roles."),
     "team": Family("runtime.cli.directory:team", "Teams and their members."),

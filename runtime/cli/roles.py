@@ -31,6 +31,7 @@ def parts_of(roles: Iterable[str], settings: Settings, number: int, stop: asynci
     single = [role for role in named if role not in ROLES]
     if single and "projections" not in named:
         found["projections"] = _fleet(settings, number, stop, single)
+        found["rebuilds"] = _rebuilds(settings, stop)
     return list(found.values())
 
 
@@ -73,7 +74,14 @@ def _work_items(settings: Settings, number: int, stop: asyncio.Event) -> list[Pa
 
 
 def _projections(settings: Settings, number: int, stop: asyncio.Event) -> list[Part]:
-    return [_fleet(settings, number, stop, [])]
+    return [_fleet(settings, number, stop, []), _rebuilds(settings, stop)]
+
+
+def _rebuilds(settings: Settings, stop: asyncio.Event) -> Part:
+    """Every process of table versions helps with rebuilds, comparisons and switches."""
+    from projections.rebuild.running import run
+
+    return Part("rebuilds", "worker", lambda: run(settings, stop), _always, needs_keys=True)
 
 
 def _fleet(settings: Settings, number: int, stop: asyncio.Event, only: list[str]) -> Part:

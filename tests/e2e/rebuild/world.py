@@ -110,7 +110,7 @@ class World:
         return {TABLE: self.spec, "work_item_board": "work_item_board"}.get(name)
 
     def scanner(self, owner: str = "scanner") -> StoreScanner:
-        return StoreScanner(self.scan, self.worker, self.ring, hash_key_of(None, development=True), owner)
+        return StoreScanner(self.scan, self.worker, self.ring, hash_key_of(self.settings), owner)
 
     async def store(self, case_id: str, number: int, tenant: str = "north", subject: str | None = None, items: int = 2) -> None:
         command = StoreSnapshot(
@@ -182,7 +182,7 @@ class World:
     def consumer(self, version: TableVersion) -> Any:
         if version.spec is None:
             return WorkItemBoard(version.version)
-        hash_key = hash_key_of(None, development=True)
+        hash_key = hash_key_of(self.settings)
         spec = ddl_orders.spec_of(version)
         return CaseProjector(spec, version.version, self.ring, hash_key=hash_key, trial_tenant=version.trial_tenant)
 

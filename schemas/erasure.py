@@ -96,3 +96,10 @@ COLUMNS: dict[str, dict[str, Rule]] = {
         " ce_source"
     ),
 }
+
+# The keys database, which erases by deleting: a destroyed key's row is gone, the ledger stays.
+KEYS_COLUMNS: dict[str, dict[str, Rule]] = {
+    "schema_migrations": _columns(none="name checksum applied_by"),
+    "data_keys": _columns(none="tenant_id subject_id kek_id", delete="wrapped"),
+    "shredded_subjects": _columns(none="tenant_id subject_id requested_by reason"),
+}

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from runtime.stack.asking import ask
-from runtime.stack.roles import apply_roles, create_database
+from runtime.stack.roles import apply_keys_roles, apply_roles, create_database
 from tests.infrastructure import databases
 from tests.infrastructure.databases import ClonedDatabase, Role
 from tests.infrastructure.servers import password_of
@@ -31,9 +31,12 @@ async def connect(database: ClonedDatabase) -> AsyncIterator[Connect]:
 
 @pytest.fixture
 def empty_database(postgres_server: str) -> Iterator[ClonedDatabase]:
-    """A database with the roles and no migration."""
+    """A database with the roles and no migration, and such a keys database beside it."""
     empty = ClonedDatabase(f"empty_{secrets.token_hex(6)}", postgres_server)
     ask(create_database(postgres_server, empty.name))
     ask(apply_roles(empty.url("superuser"), password_of(postgres_server)))
+    ask(create_database(postgres_server, empty.keys.name))
+    ask(apply_keys_roles(empty.keys.url("superuser"), password_of(postgres_server)))
     yield empty
+    ask(databases.drop(postgres_server, empty.keys.name))
     ask(databases.drop(postgres_server, empty.name))

@@ -1,5 +1,14 @@
 """What a shred empties beside the keys: every room's purger, in one list, because no room may import another."""
 
-from domain.keys.purge import PARKED, Purger
+from collections.abc import Mapping
 
-PURGERS: tuple[Purger, ...] = (PARKED,)
+from domain.keys.purge import PARKED, Purger
+from projections.versions import tombstones_of
+from runtime.sql import Connection
+
+
+async def _tombstones(conn: Connection, tenant: str, subject: str) -> Mapping[str, int]:
+    return {"projections": await tombstones_of(conn, tenant, subject)}
+
+
+PURGERS: tuple[Purger, ...] = (PARKED, Purger("table versions", ("projections.",), _tombstones))

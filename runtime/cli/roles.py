@@ -50,7 +50,11 @@ def _api(settings: Settings, number: int, stop: asyncio.Event) -> list[Part]:
     from api.server import run
     from projections.ddl import create_statements
 
-    return [Part("api", "api", lambda: run(settings, stop, statements_of=create_statements), _always, has_page=True)]
+    return [
+        Part(
+            "api", "api", lambda: run(settings, stop, statements_of=create_statements), _always, has_page=True, needs_keys=True
+        )
+    ]
 
 
 def _relay(settings: Settings, number: int, stop: asyncio.Event) -> list[Part]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from runtime.settings import Settings
@@ -88,8 +89,9 @@ class LedgerFile:
 
 
 def ledger_file(settings: Settings) -> LedgerFile:
-    """The file that the settings name."""
-    return LedgerFile(settings.keys.ledger_file or settings.home / "keys" / "shredded.jsonl")
+    """The file that the settings name. By default one per main database: the ledger of another would erase its namesakes."""
+    database = urlsplit(settings.database_url.get_secret_value()).path.strip("/")
+    return LedgerFile(settings.keys.ledger_file or settings.home / "keys" / f"shredded-{database}.jsonl")
 
 
 def missing_from(entries: Iterable[LedgerEntry], known: Iterable[LedgerEntry]) -> list[LedgerEntry]:

@@ -17,6 +17,7 @@ from schemas.envelope import CloudEvent, to_headers
 from schemas.models import Payload
 from schemas.registry import MAX_MESSAGE_BYTES, dlt_topic
 from tests.infrastructure.databases import ClonedDatabase
+from tests.infrastructure.keys import key_environment
 from tests.infrastructure.topics import FreshKafka
 
 START = datetime(2026, 1, 5, 8, tzinfo=UTC)
@@ -28,6 +29,7 @@ def environ_for(database: ClonedDatabase, kafka: FreshKafka, **overrides: str) -
         "DATABASE_URL": database.url("migrate"),
         "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
         "CASESTREAM_TOPIC_PREFIX": kafka.prefix,
+        **key_environment(database),
         **overrides,
     }
 

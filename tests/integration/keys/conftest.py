@@ -1,7 +1,5 @@
 """A ring, its databases, and tenants to work for."""
 
-import base64
-import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -13,6 +11,9 @@ from runtime.keys.local_keks import LocalKeks
 from runtime.keys.ring import KeyCache, KeyRing
 from runtime.settings import KeySettings, Settings
 from tests.infrastructure.databases import ClonedDatabase
+from tests.infrastructure.keys import KEKS, keks
+
+__all__ = ["keks", "provider", "settings_for"]
 
 TENANTS = ("acme", "other")
 
@@ -29,16 +30,8 @@ def settings_for(database: ClonedDatabase, home: Path, **changes: str) -> Settin
     return Settings.load({**given, **changes})
 
 
-_KEKS = {name: base64.b64encode(os.urandom(32)).decode() for name in ("kek-1", "kek-2")}
-
-
-def keks(*names: str) -> str:
-    """The text of these key-encryption keys, the current one first."""
-    return ",".join(f"{name}:{_KEKS[name]}" for name in names)
-
-
 def provider(*names: str) -> LocalKeks:
-    return LocalKeks({name: base64.b64decode(_KEKS[name]) for name in names or ("kek-1",)})
+    return LocalKeks({name: KEKS[name] for name in names or ("kek-1",)})
 
 
 @pytest.fixture

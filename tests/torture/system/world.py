@@ -17,9 +17,10 @@ from runtime.settings import Settings
 from runtime.stack.home import Home
 from runtime.stack.issuer import create_issuer, sign
 from runtime.stack.kafka import KafkaCluster
+from runtime.stack.keks import ensure_kek
 from runtime.stack.ports import free_ports
 from runtime.stack.postgres import PostgresServer
-from runtime.stack.roles import apply_roles
+from runtime.stack.roles import apply_keys_roles, apply_roles, create_database
 from runtime.stack.state import development_issuer
 from tests.infrastructure.scratch import new_scratch
 from tests.infrastructure.servers import new_kafka, new_postgres, password_of
@@ -29,6 +30,9 @@ from tests.torture.system.lives import PEOPLE, TENANTS
 PARTITIONS = 4
 SMALL = ("api", "relay", "work-items", "projections", "workers")
 DOUBLE = (*SMALL, "relay", "work-items", "projections")
+
+# Where the settings look for it beside the main database.
+_KEYS = "postgres_keys"
 
 
 @dataclass
@@ -90,10 +94,12 @@ async def world(nodes: int = 1, roles: Sequence[str] = SMALL, **settings: str) -
 def _world(folder: Path, postgres: PostgresServer, kafka: KafkaCluster, settings: dict[str, str]) -> World:
     home, port, copies = Home(folder / "home", folder / "cache"), free_ports(1)[0], len(kafka.nodes)
     issuer = create_issuer(home)
+    ensure_kek(home)
     environment = {
         "DATABASE_URL": postgres.url(user="cs_migrate"),
         "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
         "CASESTREAM_INSTANCE": "torture",
+        "CASESTREAM_HOME": str(home.root),
         "CASESTREAM_JWT_ISSUERS": json.dumps([development_issuer(home)]),
         "CASESTREAM_HTTP__PORT": str(port),
         "CASESTREAM_KAFKA__REPLICATION_FACTOR": str(copies),
@@ -110,6 +116,9 @@ def _world(folder: Path, postgres: PostgresServer, kafka: KafkaCluster, settings
 async def _prepare(made: World) -> None:
     await apply_roles(made.postgres.url(), password_of(made.postgres.url()))
     await migrations.apply(made.owner_url)
+    await create_database(made.postgres.url(), _KEYS)
+    await apply_keys_roles(made.postgres.url(_KEYS), password_of(made.postgres.url()))
+    await migrations.apply(made.postgres.url(_KEYS, user="cs_migrate"), migrations.KEYS_DIRECTORY)
     conn = await made.connect()
     try:
         await conn.executemany("insert into tenants (tenant_id, name) values ($1, $1)", [(tenant,) for tenant in TENANTS])

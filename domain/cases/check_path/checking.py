@@ -87,5 +87,5 @@ def _chunks(documents: Sequence[bytes]) -> Iterator[list[bytes]]:
             chunk, size = [], 0
         chunk.append(document)
         size += len(document)
-    if chunk:
-        yield chunk
+    # An empty one too: without any document the path is still looked at.
+    yield chunk

@@ -28,7 +28,8 @@ def answer(content: bytes) -> bytes:
         if question.mode == "find":
             said = {"finding": asdict(check.find(question.documents[0]))}
         else:
-            said = {"tally": asdict(check.count(question.documents))}
+            tally = check.count(question.documents)
+            said = {"tally": {"records": tally.records, "outcomes": dict(tally.outcomes), "unfit": tally.unfit}}
     return json.dumps(said).encode()
 
 

@@ -4,16 +4,16 @@ A shredded subject's records, and those whose key or bytes do not open, are left
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from domain.audit import append
+from domain.cases.sealing import Keys, StoredSnapshot, open_document
 from domain.keys.guard import hold_subjects
-from runtime.keys.ring import KeyRing
-from runtime.snapshots import Context, key_id_of, open_sealed
+from runtime.keys.ring import KeyPlace
 from runtime.sql import Connection, load_queries
 from schemas.caller import Caller
 from schemas.errors import DecryptionFailed
@@ -25,62 +25,60 @@ MOST_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Sealed:
-    """A record as it is stored."""
+class Record:
+    """A record as it is stored, and its document once it is opened."""
 
-    case_id: str
-    version: int
-    subject_id: str
+    stored: StoredSnapshot
     stored_at: datetime
-    snapshot: bytes = field(repr=False)
-    key_id: UUID | None = None
+    document: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """A record that could be opened."""
+class Records:
+    """The record to show, and the newest ones to count over; the sample is the first of them."""
 
-    case_id: str
-    version: int
-    stored_at: datetime
-    document: bytes = field(repr=False)
+    shown: Record | None
+    newest: Sequence[Record]
+
+    @property
+    def all(self) -> list[Record]:
+        return [*([self.shown] if self.shown else []), *self.newest]
 
 
-async def read_sealed(
-    conn: Connection, tenant_id: str, class_name: str, case_id: str | None
-) -> tuple[Sealed | None, list[Sealed]]:
-    """The chosen record, if a case is named, and the class's newest ones; the first of them is the sample."""
+async def read_records(conn: Connection, tenant_id: str, class_name: str, case_id: str | None) -> Records:
+    """The case's newest version, or without a case the class's newest record; and the newest of the class. Still sealed."""
     rows = await queries.list_newest_records(
         conn, tenant_id=tenant_id, class_name=class_name, most_records=MOST_RECORDS, most_bytes=MOST_BYTES
     )
-    newest = [_sealed(row) for row in rows]
+    newest = [_record(tenant_id, class_name, row) for row in rows]
     if case_id is None:
-        return (newest[0] if newest else None), newest
+        return Records(newest[0] if newest else None, newest)
     row = await queries.find_record(conn, tenant_id=tenant_id, class_name=class_name, case_id=case_id)
-    return (None if row is None else _sealed(row)), newest
+    return Records(None if row is None else _record(tenant_id, class_name, row), newest)
 
 
-async def warm_keys(keys: KeyRing, tenant_id: str, records: Sequence[Sealed]) -> None:
-    """Let the ring fetch what it will be asked for inside the transaction: a provider may be far away."""
-    await keys.secrets(_places(tenant_id, records))
+async def warm_keys(keys: Keys, records: Records) -> None:
+    """Let the ring fetch before the transaction what it is asked for inside: a provider may be far away."""
+    await keys.secrets(_places(records.all))
 
 
 async def open_records(
     conn: Connection,
-    keys: KeyRing,
+    keys: Keys,
     caller: Caller,
     class_name: str,
-    records: Sequence[Sealed],
+    records: Records,
     *,
     reason: str,
-    detail: dict[str, object],
-) -> list[Record | None]:
-    """The records in their order, None for what cannot be opened. Audited in the same transaction."""
-    subjects = sorted({(caller.tenant_id, record.subject_id) for record in records})
+    detail: Mapping[str, object],
+) -> Records:
+    """The records with the documents that could be opened, in a transaction that holds their subjects. Audited in it."""
+    subjects = sorted({(record.stored.tenant_id, record.stored.subject_id) for record in records.all})
     shredded = await hold_subjects(conn, subjects)
-    legible = [record for record in records if (caller.tenant_id, record.subject_id) not in shredded]
-    secrets = await keys.secrets(_places(caller.tenant_id, legible))
-    opened = await asyncio.to_thread(_open_all, caller.tenant_id, class_name, legible, secrets)
+    legible = [record for record in records.all if (caller.tenant_id, record.stored.subject_id) not in shredded]
+    secrets = await keys.secrets(_places(legible))
+    # Megabytes of AES are milliseconds in which the loop would stand still.
+    opened = await asyncio.to_thread(_open_all, legible, secrets)
     await append(
         conn,
         tenant_id=caller.tenant_id,
@@ -89,33 +87,37 @@ async def open_records(
         object_type="case_class",
         object_id=class_name,
         reason=reason,
-        detail={**detail, "records": len(opened)},
+        detail={**detail, "records": len(opened), "case_id": records.shown and records.shown.stored.case_id},
     )
-    return [opened.get(record.case_id) for record in records]
+    shown = records.shown and opened.get(_identity(records.shown), records.shown)
+    return Records(shown, [opened.get(_identity(record), record) for record in records.newest])
 
 
-def _open_all(tenant_id: str, class_name: str, records: Sequence[Sealed], secrets: dict[UUID, bytes]) -> dict[str, Record]:
+def _open_all(records: Sequence[Record], secrets: Mapping[UUID, bytes]) -> dict[tuple[str, int], Record]:
     opened = {}
     for record in records:
-        secret = secrets.get(record.key_id) if record.key_id is not None else None
-        if secret is None or record.key_id is None:
-            continue
-        context = Context(tenant_id, class_name, record.case_id, record.version, record.subject_id, record.key_id)
         try:
-            document = open_sealed(secret, context, record.snapshot)
+            document = open_document(record.stored, secrets)
         except DecryptionFailed:
             continue
-        opened[record.case_id] = Record(record.case_id, record.version, record.stored_at, document)
+        opened[_identity(record)] = Record(record.stored, record.stored_at, document)
     return opened
 
 
-def _places(tenant_id: str, records: Sequence[Sealed]) -> list[tuple[str, str, UUID]]:
-    return [(tenant_id, record.subject_id, record.key_id) for record in records if record.key_id is not None]
+def _identity(record: Record) -> tuple[str, int]:
+    return record.stored.case_id, record.stored.version
 
 
-def _sealed(row: Any) -> Sealed:
-    try:
-        key_id: UUID | None = key_id_of(row["snapshot"])
-    except DecryptionFailed:
-        key_id = None
-    return Sealed(row["case_id"], row["version"], row["subject_id"], row["stored_at"], row["snapshot"], key_id)
+def _places(records: Sequence[Record]) -> list[KeyPlace]:
+    places = []
+    for record in records:
+        try:
+            places.append(record.stored.key_place)
+        except DecryptionFailed:
+            continue
+    return places
+
+
+def _record(tenant_id: str, class_name: str, row: Any) -> Record:
+    stored = StoredSnapshot(tenant_id, row["case_id"], class_name, row["subject_id"], row["version"], row["snapshot"])
+    return Record(stored, row["stored_at"])

@@ -4,7 +4,7 @@ Reads only. Rows are plain dicts; a class that neither a file nor a row knows is
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,6 +88,12 @@ async def load_graph_with_draft(conn: Connection, files: Graph, class_name: str)
         if definition is not None:
             graph[class_name] = definition
     return graph
+
+
+async def list_table_versions(conn: Connection, names: Sequence[str]) -> dict[str, tuple[int, str]]:
+    """Table name -> its newest version and the fingerprint of what that was built from."""
+    rows = await queries.list_table_versions(conn, names=list(names))
+    return {row["name"]: (row["version"], row["fingerprint"]) for row in rows}
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[dict[str, Any]]:

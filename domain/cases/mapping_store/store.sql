@@ -80,3 +80,10 @@ returning class_name, version;
 update mapping_definitions
 set state = 'disabled', disabled_at = cs_now(), disabled_by = :actor, disabled_reason = :reason, revision = revision + 1
 where class_name = :class_name and version = :version and state = 'enabled';
+
+-- name: list_table_versions
+-- The newest version of each of these tables, and what it was built from.
+select distinct on (name) name, version, fingerprint
+from projection_versions
+where name = any (:names::text[])
+order by name, version desc;

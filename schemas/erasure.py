@@ -89,6 +89,12 @@ COLUMNS: dict[str, dict[str, Rule]] = {
     "public.projection_versions": _columns(none="name spec fingerprint source trial_tenant state reason created_by"),
     "public.projection_lag": _columns(none="name member"),
     "public.ddl_orders": _columns(none="kind name statement sha256 state reason requested_by approved_by error"),
+    # Orders and progress; reports and parked snapshots name rows by id, never by value.
+    "public.rebuilds": _columns(none="name source trial_tenant state paused_from message ordered_by reason"),
+    "public.rebuild_slices": _columns(none="owner"),
+    "public.rebuild_offsets": _columns(none="topic"),
+    "public.rebuild_parked": _columns(none="tenant_id case_id reason"),
+    "public.projection_orders": _columns(none="kind name state verdict message report owner requested_by reason"),
     # Words of the installation about classes; a default is part of the mapping, never of a case.
     "public.mapping_definitions": _columns(none="class_name state body author reason published_by disabled_by disabled_reason"),
     "projections.work_item_board": _columns(

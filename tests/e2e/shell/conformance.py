@@ -23,6 +23,7 @@ from schemas.envelope import CloudEvent
 from schemas.models import Payload
 from schemas.registry import PROJECTION_VERSIONS, projection_group
 from schemas.work_items import ApplyAction, CreateWorkItem, WorkItemAssigned, WorkItemCreated
+from tests.e2e.shell import case_snapshots
 from tests.e2e.shell.harness import at, event, execute, rows
 from tests.infrastructure.databases import ClonedDatabase
 
@@ -42,6 +43,12 @@ class Subject:
     history: Callable[[str, int], list[CloudEvent]]
     read: Callable[[ClonedDatabase], Awaitable[dict[str, Applied]]]
     prepare: Callable[[ClonedDatabase], Awaitable[None]]
+    # Each message carries the whole state: what was applied in between cannot be seen, only what was applied last.
+    latest_wins: bool = False
+
+    def expected(self, applied: dict[str, Applied]) -> dict[str, Applied]:
+        """What `read` finds when exactly this was applied."""
+        return {key: (last, last) for key, (_, last) in applied.items()} if self.latest_wins else applied
 
     def __str__(self) -> str:
         return self.group
@@ -158,6 +165,17 @@ SUBJECTS: dict[str, Subject] = {
             history=_command_history,
             read=_item_read,
             prepare=_people,
+        ),
+        # Table versions of mappings are in no registry; one stands for all.
+        Subject(
+            case_snapshots.GROUP.name,
+            case_snapshots.GROUP.topics[0],
+            numbered=True,
+            make=case_snapshots.projector,
+            history=lambda key, length: case_snapshots.history(TENANT, item_id(key), length),
+            read=case_snapshots.read,
+            prepare=case_snapshots.prepare,
+            latest_wins=True,
         ),
     )
 }

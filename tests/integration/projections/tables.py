@@ -27,7 +27,8 @@ def order_spec() -> TableSpec:
 
 def small_spec(*columns: str, name: str = "case_plain_small") -> TableSpec:
     """`name:type` columns without feeds."""
-    made = tuple(ColumnSpec(*column.split(":"), comment=f"$.{column.split(':')[0]}") for column in columns)
+    named = [column.split(":") for column in columns]
+    made = tuple(ColumnSpec(column, kind, comment=f"$.{column}") for column, kind in named)
     return TableSpec(name, made, {"com.app.Small": ()})
 
 

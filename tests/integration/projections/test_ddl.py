@@ -280,7 +280,7 @@ async def fuzzed_tables_are_as_intended(conn: asyncpg.Connection, dice: random.R
     for number in range(tables):
         names = [name.lower() for name in fuzzed_names(dice, columns)]
         spec = small_spec(name=f"case_plain_fuzz{number}")
-        good = []
+        good: list[str] = []
         for name in names:
             try:
                 ddl.create_statements(

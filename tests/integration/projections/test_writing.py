@@ -82,7 +82,7 @@ async def test_a_removed_case_leaves_a_tombstone_that_readers_do_not_see(connect
     row = order_row("c1", 1, "a")
     await write_rows(worker, order_spec(), 1, [row])
     await write_rows(worker, order_spec(), 1, [tombstone(row, 2)])
-    found = await owner.fetchrow(f"select * from {TABLE}")
+    [found] = await owner.fetch(f"select * from {TABLE}")
     assert (found["tombstone"], found["snapshot_version"], found["subject_id"]) == ("removed", 2, "s-c1")
     assert set(tuple(found.values())[5:]) == {None}
     assert await skus(owner, "c1") == []
@@ -173,5 +173,5 @@ async def test_a_row_of_every_type_is_written_as_it_is(connect: Connect) -> None
     await write_rows(
         worker, spec, 1, [CaseRow("acme", "c", 1, "s", values), CaseRow("acme", "d", 1, "s", (None,) * len(values))]
     )
-    found = await owner.fetchrow("select * from projections.case_plain_small__v1 where case_id = 'c'")
+    [found] = await owner.fetch("select * from projections.case_plain_small__v1 where case_id = 'c'")
     assert tuple(found.values())[5:] == values

@@ -13,12 +13,12 @@ from domain.cases.mapping.names import MAX_TABLE_BYTES, column_problem, snake_ca
 from runtime.cli import main
 from tests.unit.domain.cases.mapping.notation import graph
 
-CORE = graph_of(read_directory()[0])[0]
+DELIVERED = graph_of(read_directory()[0])[0]
 
 
 def findings(*files: str, max_columns: int = 500) -> list[Diagnostic]:
-    """The findings of files that are added to the core classes."""
-    definitions, problems = list(CORE.values()), []
+    """The findings of files that are added to the delivered classes."""
+    definitions, problems = list(DELIVERED.values()), []
     for number, text in enumerate(files, start=1):
         found, refused = read_text(text, f"f{number}.yaml")
         definitions += found
@@ -120,9 +120,9 @@ def test_core_knows_no_domain_class() -> None:
 def test_a_class_outside_the_tree_is_refused_and_a_confusion_of_mixin_and_class_pointed_out() -> None:
     head = "module: shop\nclasses:\n"
     assert [problem.code for problem in findings(head + "  - className: com.app.A\n")] == ["outside-the-tree"]
-    mixed = (
-        head
-        + "  - {className: com.app.B, parent: WorkObject}\n  - {className: com.app.A, parent: WorkObject, mixins: [com.app.B, com.app.B]}\n"
+    mixed = head + (
+        "  - {className: com.app.B, parent: WorkObject}\n"
+        "  - {className: com.app.A, parent: WorkObject, mixins: [com.app.B, com.app.B]}\n"
     )
     assert [problem.code for problem in findings(mixed)] == ["mixin-not-marked", "mixin-twice"]
     child = (
@@ -132,7 +132,9 @@ def test_a_class_outside_the_tree_is_refused_and_a_confusion_of_mixin_and_class_
 
 
 def test_the_number_of_columns_is_a_setting() -> None:
-    assert [problem.code for problem in findings(one_class(), max_columns=20)] == ["too-many-columns"] * 2
+    assert [problem.code for problem in findings(one_class(), max_columns=20)] == ["too-many-columns"], (
+        "the incidents have more"
+    )
     assert findings(one_class()) == []
 
 

@@ -8,6 +8,7 @@ the reader of another table. Nothing here can have an external effect: there is 
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Collection
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ from processors.shell import GroupMember, Processor
 from projections.cases.opening import hash_key_of
 from projections.cases.projector import CaseProjector
 from projections.ddl_orders import spec_of
+from projections.rebuild.measuring import rates_of
+from projections.rebuild.pace import Pace
 from projections.versions import TableVersion, active_versions, list_versions, queries
 from projections.work_item_board import WorkItemBoard
 from runtime import topics
@@ -52,6 +55,7 @@ class Running:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     member: GroupMember | None = None
     failures: int = 0
+    pace: Pace = field(default_factory=lambda: Pace(time.monotonic))
     task: "asyncio.Task[None] | None" = None
 
     @property
@@ -113,7 +117,14 @@ class Fleet:
         for name in wanted.keys() - self._running.keys():
             running = self._running[name] = Running(wanted[name])
             running.task = asyncio.create_task(self._live(running), name=name)
+        await self._set_paces()
         self._looked = True
+
+    async def _set_paces(self) -> None:
+        """A version that is being rebuilt may have a rate, which its members share; one that is ready runs free."""
+        rates = await rates_of(self._pool)
+        for running in self._running.values():
+            running.pace.rate = rates.get((running.version.name, running.version.version))
 
     def _refuse_unknown(self, known: set[str]) -> None:
         if unknown := sorted(self._only - known):
@@ -147,7 +158,7 @@ class Fleet:
         processor = await self._processor(version)
         await self._make_topics(running)
         instance = f"{self._settings.instance}-{version.group.name}-{self._number}"
-        running.member = GroupMember(self._settings, processor, instance, running.stop)
+        running.member = GroupMember(self._settings, processor, instance, running.stop, running.pace)
         log.info("table version runs", group=version.group.name)
         await running.member.run()
 

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from domain.audit import append
 from domain.rebuilds.decisions import (
+    STORE_KIND,
     Event,
     Parity,
     Source,
@@ -147,6 +148,8 @@ async def order_verify(
         return Rejected("VersionNotReady", f"version {version} of {name} is {state}: there is nothing to compare yet")
     serving = next(iter(versions.values()))["serving_version"]
     other = against if against is not None else serving
+    if whole and next(iter(versions.values()))["kind"] != STORE_KIND:
+        return Rejected("NothingToCompareWith", f"{name} is not made of case snapshots, so no store holds its history")
     if not whole and (other is None or other == version):
         return Rejected("NothingToCompareWith", f"version {version} of {name} has no other version beside it to compare with")
     if not whole and other is not None:

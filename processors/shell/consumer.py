@@ -11,7 +11,7 @@ looks whether its group was stopped. Never sleeps in a batch, never trusts Kafka
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer
@@ -56,12 +56,27 @@ KEY_LOOKUPS = {
 }
 
 
+class Pace(Protocol):
+    """How fast a member may be. What it owes is waited for between batches, while its other duties go on."""
+
+    def owed(self) -> float: ...
+
+    def spend(self, records: int) -> None: ...
+
+
 class GroupMember:
     """One member of one group. `instance` is its static membership name: restarted under it, it gets its partitions back."""
 
-    def __init__(self, settings: Settings, processor: Processor[Any, Any], instance: str, stop: asyncio.Event) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        processor: Processor[Any, Any],
+        instance: str,
+        stop: asyncio.Event,
+        pace: Pace | None = None,
+    ) -> None:
         self.settings, self.processor, self.group, self.stop = settings, processor, processor.group.name, stop
-        self._instance = instance
+        self._instance, self._pace = instance, pace
         self._joined = False
         self._next_round = self._next_mirror = 0.0
         self._failing_since: float | None = None
@@ -99,7 +114,7 @@ class GroupMember:
                 await self._pass_holes()
                 await self._rounds.go(dict(self._assignment.owned))
                 self._next_round = clock() + ROUND_SECONDS
-            await self._poll()
+            await self._poll_in_pace()
             self._failing_since = None
             if clock() >= self._next_mirror:
                 await self._ownership.mirror()
@@ -114,6 +129,13 @@ class GroupMember:
             self._refuse_dead_client(error)
             self._assignment.rewind()
             await self._pause()
+
+    async def _poll_in_pace(self) -> None:
+        owed = self._pace.owed() if self._pace is not None else 0.0
+        if owed > 0:
+            await self._unless_stopping(asyncio.sleep(min(owed, POLL_MS / 1000)))
+        else:
+            await self._poll()
 
     def _refuse_dead_client(self, error: Exception) -> None:
         """A client whose coordination ended says the same for ever (a revoked right, a bug): only a new one can mend it."""
@@ -218,6 +240,8 @@ class GroupMember:
         if items:
             await reach("shell.after-fetch")
             await self._committer.commit(Batch(items, await self._behind(items)))
+            if self._pace is not None:
+                self._pace.spend(len(items))
 
     async def _on_unreadable(self, error: Exception) -> None:
         self._assignment.rewind()

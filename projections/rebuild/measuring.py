@@ -50,6 +50,12 @@ async def find_positions(conn: Connection, group: str) -> dict[Place, int]:
     return {_place(one): one["next"] for one in await queries.find_positions(conn, group_name=group)}
 
 
+async def rates_of(conn: Connection) -> dict[tuple[str, int], float]:
+    """Each member's share of the rate of a rebuild that catches up, by table and version; those without a rate are absent."""
+    rows = await queries.list_rates(conn)
+    return {(row["name"], row["version"]): row["rate"] / max(1, row["members"]) for row in rows}
+
+
 async def set_goals(conn: Connection, rebuild_id: UUID, ends: Mapping[Place, int]) -> None:
     """The ends that the group has to pass next."""
     await queries.set_goals(

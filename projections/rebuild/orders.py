@@ -20,11 +20,14 @@ from aiokafka.errors import KafkaError
 from domain.incidents import Incident, open_incidents
 from domain.rebuilds import commands
 from projections import ddl_orders
+from projections.cases.opening import hash_key_of
 from projections.rebuild.conductor import all_tenants
 from projections.rebuild.parity import Report, compare
 from projections.rebuild.topics import broker
+from projections.rebuild.whole import compare_with_store
 from projections.versions import TableVersion, find_version, set_state
 from runtime.failpoints import reach
+from runtime.keys.ring import open_key_ring
 from runtime.logging import get_logger
 from runtime.postgres import is_transient, tenants_transaction
 from runtime.settings import Settings
@@ -89,8 +92,13 @@ class OrderClerk:
         try:
             async with broker(self._settings) as kafka:
                 tenants = [new.trial_tenant] if new.trial_tenant else await all_tenants(self._scan)
-                old = await self._find(row["name"], row["against"])
-                report = await compare(self._worker, kafka, tenants, old, new)
+                if row["whole"]:
+                    async with open_key_ring(self._settings) as ring:
+                        hash_key = hash_key_of(self._settings)
+                        report = await compare_with_store(self._worker, kafka, tenants, new, ring, hash_key)
+                else:
+                    old = await self._find(row["name"], row["against"])
+                    report = await compare(self._worker, kafka, tenants, old, new)
         finally:
             beating.cancel()
             await asyncio.gather(beating, return_exceptions=True)

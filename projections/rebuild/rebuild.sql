@@ -170,3 +170,24 @@ select distinct on (t.tenant_id, t.case_id) t.tenant_id, t.case_id, s.class_name
 from unnest(:tenant_ids::text[], :case_ids::text[]) as t (tenant_id, case_id)
 join sys_case_data_store s on s.tenant_id = t.tenant_id and s.case_id = t.case_id
 order by t.tenant_id, t.case_id, s.version desc;
+
+-- name: list_case_heads
+-- Cases of these classes behind a key, in the order of keys, with the version that each has now.
+select tenant_id, case_id, version from cases
+where (tenant_id, case_id) > (:tenant, :case_id) and class_name = any (:classes::text[])
+order by tenant_id, case_id
+limit :most;
+
+-- name: find_stored
+-- These versions of these cases.
+select s.tenant_id, s.case_id, s.version, s.class_name, s.subject_id, s.snapshot
+from unnest(:tenant_ids::text[], :case_ids::text[], :versions::bigint[]) as t (tenant_id, case_id, version)
+join sys_case_data_store s using (tenant_id, case_id, version);
+
+-- name: list_rates
+-- Rebuilds that have a rate and read the topic now, with how many members share it.
+select r.name, r.version, r.rate,
+       (select count(distinct o.owner) from consumer_offsets o
+        where o.group_name = 'projections.' || r.name || '.v' || r.version and o.owner <> '') as members
+from rebuilds r
+where r.rate is not null and r.state in ('scanning', 'catching-up');

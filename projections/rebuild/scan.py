@@ -42,6 +42,8 @@ PAGE_BYTES = 16 * 1024 * 1024
 # A batch that takes less grows, one that takes longer shrinks.
 SHORT_SECONDS, LONG_SECONDS = 0.15, 0.4
 IDLE_SECONDS = 0.5
+# Well below a lease's life.
+MOST_WAIT_SECONDS = 4.0
 _KEPT_VERSIONS = 100
 
 
@@ -208,10 +210,12 @@ class StoreScanner:
         if not part.rate:
             return
         async with self._worker.acquire() as conn:
-            others = await slices.readers(conn, part.rebuild_id)
-        seconds = self._pace.spend(read, part.rate / max(1, others))
-        self._page_size = max(1, min(self._page_size, part.rate // max(1, others)))
-        await _pause(stop, seconds)
+            share = part.rate / max(1, await slices.readers(conn, part.rebuild_id))
+        # A page of about a second at most, or the lease would run out while its debt is waited for.
+        self._page_size = max(1, min(self._page_size, int(share)))
+        self._pace.rate = share
+        self._pace.spend(read)
+        await _pause(stop, min(self._pace.owed(), MOST_WAIT_SECONDS))
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:

@@ -129,6 +129,8 @@ def verify(
         row = await _carry_out(
             settings, pool, lambda conn: commands.order_verify(conn, _me(), name, number, against=against, whole=full)
         )
+        if isinstance(row, Rejected):
+            raise operating.refuse(row)
         return row, await _sample(settings, pool, row)
 
     row, sample = operating.run(work)
@@ -280,14 +282,14 @@ async def _carry_out(
             await asyncio.sleep(_LOOK_SECONDS)
 
 
-async def _sample(settings: Settings, pool: asyncpg.Pool, row: Row | Rejected) -> Sequence[Row]:
+async def _sample(settings: Settings, pool: asyncpg.Pool, row: Row) -> Sequence[Row]:
     """Both sides' values of the rows that differ, for this terminal alone; sensitive ones masked."""
     from projections.rebuild.conductor import all_tenants
     from projections.rebuild.parity import values_of_sample
     from projections.versions import find_version
     from runtime.postgres import open_pool
 
-    if isinstance(row, Rejected) or row["verdict"] != "different" or row["against"] is None:
+    if row["verdict"] != "different" or row["against"] is None:
         return []
     scan = await open_pool(settings, "scan", size=1, wait=False)
     try:

@@ -24,7 +24,7 @@ from schemas.errors import TransientError
 queries = load_queries(__file__)
 
 _PAGE = 5000
-_ATTEMPTS = 40
+ATTEMPTS = 40
 _PAUSE_SECONDS = 0.1
 
 
@@ -87,7 +87,7 @@ Also = Callable[[Any], Awaitable[None]]
 async def enter_main(pool: asyncpg.Pool, entries: Sequence[LedgerEntry], also: Also | None = None) -> None:
     """Bucket by bucket, alone in it: no transaction that read the ledger before is left when the row is there.
 
-    `also` acts in the same transaction. Raises TransientError when a bucket stays held for `_ATTEMPTS` turns of half a second.
+    `also` acts in the same transaction. Raises TransientError when a bucket stays held for `ATTEMPTS` turns of half a second.
     """
     buckets: dict[tuple[int, str], list[LedgerEntry]] = defaultdict(list)
     for entry in entries:
@@ -97,7 +97,7 @@ async def enter_main(pool: asyncpg.Pool, entries: Sequence[LedgerEntry], also: A
 
 
 async def _enter_bucket(pool: asyncpg.Pool, entries: Sequence[LedgerEntry], also: Also | None) -> None:
-    for _ in range(_ATTEMPTS):
+    for _ in range(ATTEMPTS):
         try:
             async with pool.acquire() as conn, conn.transaction():
                 await queries.see_tenant(conn, tenant_id=entries[0].tenant)

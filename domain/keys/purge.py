@@ -34,7 +34,7 @@ class Purger:
     purge: Purge
 
 
-_BATCH = 500
+PAGE = 500
 # What a discarded record must still say of itself; everything else in headers and envelope may be a sender's own words.
 _IDENTITY = ("specversion", "id", "source", "type", "time", "sequence", "tenant")
 _KEPT_HEADERS = frozenset({"content-type", *(f"ce_{name}" for name in _IDENTITY)})
@@ -50,12 +50,12 @@ async def purge_parked(conn: Connection, tenant: str, subject: str) -> Mapping[s
             plain=subject.encode(),
             escaped=json.dumps(subject)[1:-1].encode(),
             group_name=after[0], topic=after[1], partition=after[2], offset=after[3],
-            most=_BATCH,
+            most=PAGE,
         )  # fmt: skip
         found = [row for row in rows if row["value"] is not None and names_subject(row["value"], subject)]
         if found:
             emptied += await _empty(conn, found)
-        if len(rows) < _BATCH:
+        if len(rows) < PAGE:
             return {"public.parked_messages": emptied}
         last = rows[-1]
         after = (last["group_name"], last["topic"], last["partition"], last["offset"])

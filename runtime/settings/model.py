@@ -146,7 +146,7 @@ class KeySettings(_Section):
         description="Provider `environment`: the keys, the current one first.",
     )
     ledger_file: Path | None = Field(
-        None, description="The shred ledger's copy outside both databases. Default: keys/shredded-DATABASE.jsonl below the home."
+        None, description="The shred ledger's copy outside both databases. Default: keys/shredded-NAME.jsonl below the home."
     )
     blind_index_key: SecretStr | None = Field(
         None,

@@ -1,4 +1,4 @@
-"""How fast a rebuild may be: so many records per second for all its processes together. Reads no clock but the one it is given."""
+"""How fast a rebuild may be: so many records per second for all its processes together. Reads the clock that it is given."""
 
 from collections.abc import Callable
 

@@ -17,6 +17,7 @@ from typing import Any
 import asyncpg
 
 from domain.incidents import open_incidents
+from domain.rebuilds import commands
 from projections.cases.opening import Opener, Snapshot
 from projections.cases.projector import Unfilled, incidents_of
 from projections.cases.writing import CaseRow, writer_of
@@ -100,7 +101,19 @@ class StoreScanner:
             await self._read(part, stop)
         except LostSlice:
             log.info("a slice is no longer ours", rebuild_id=str(part.rebuild_id))
+        except Exception as error:
+            if is_transient(error):
+                await self._tell(part, f"the store scan waits: {type(error).__name__}; it goes on by itself when that is over")
+            raise
         return True
+
+    async def _tell(self, part: Slice, message: str) -> None:
+        """People see why nothing moves. A database that is away cannot be told anything."""
+        try:
+            async with self._worker.acquire() as conn:
+                await commands.queries.set_message(conn, rebuild_id=part.rebuild_id, state="scanning", message=message)
+        except Exception as error:  # noqa: BLE001 - the trouble itself is logged
+            log.info("the rebuild's message was not written", error=error)
 
     async def _read(self, part: Slice, stop: asyncio.Event) -> None:
         tenants = [part.trial_tenant] if part.trial_tenant else await all_tenants(self._scan)

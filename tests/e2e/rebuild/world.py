@@ -107,7 +107,8 @@ class World:
         self.clerk = OrderClerk(self.settings, self.scan, self.worker, "test")
 
     async def _find_table(self, conn: Connection, name: str) -> TableSpec | str | None:
-        return {TABLE: self.spec, "work_item_board": "work_item_board"}.get(name)
+        known: dict[str, TableSpec | str] = {TABLE: self.spec, "work_item_board": "work_item_board"}
+        return known.get(name)
 
     def scanner(self, owner: str = "scanner") -> StoreScanner:
         return StoreScanner(self.scan, self.worker, self.ring, hash_key_of(self.settings), owner)
@@ -279,7 +280,7 @@ async def running_world(
     async with AsyncExitStack() as stack:
         pools = {}
         for role in ("scan", "worker", "api"):
-            pools[role] = await open_pool(settings, role, size=8)  # type: ignore[arg-type]
+            pools[role] = await open_pool(settings, role, size=8)
             stack.push_async_callback(pools[role].close)
         owner = await stack.enter_async_context(asyncpg.create_pool(database.url("migrate"), min_size=1, max_size=4))
         ring = await stack.enter_async_context(open_key_ring(settings))

@@ -12,6 +12,8 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from runtime.settings.key_providers import AwsKmsSettings, GoogleKmsSettings, VaultSettings
+
 # `casestream up` creates this issuer with its key; production refuses it.
 DEVELOPMENT_ISSUER = "casestream-development"
 
@@ -253,6 +255,9 @@ class Settings(BaseSettings):
     housekeeping: HousekeepingSettings = HousekeepingSettings()
     health: HealthSettings = HealthSettings()
     keys: KeySettings = KeySettings()
+    aws_kms: AwsKmsSettings = AwsKmsSettings()
+    google_kms: GoogleKmsSettings = GoogleKmsSettings()
+    vault: VaultSettings = VaultSettings()
     log: LogSettings = LogSettings()
 
     @classmethod

@@ -15,6 +15,7 @@ from api.pages import Cursors
 from api.request_log import RequestLog
 from api.routes import ROUTES
 from domain.cases.check_path.checking import CHILD
+from domain.cases.followed_classes import FollowedClasses
 from domain.cases.mapping.model import Graph
 from domain.cases.mapping_store import released_files
 from domain.cases.sealing import Keys
@@ -42,6 +43,7 @@ def create_app(
     """
     app = FastAPI(title=description.TITLE, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     cursors = Cursors(cursor_key or os.urandom(32))
+    files = released_files() if classes is None else classes
     app.state.door = Door(
         settings,
         pool,
@@ -50,7 +52,8 @@ def create_app(
         cursors,
         retries or {},
         keys,
-        released_files() if classes is None else classes,
+        FollowedClasses(files),
+        files,
         Enclosure(CHILD),
         statements_of,
     )

@@ -91,6 +91,7 @@ _CODES_OF_HEADER: Mapping[str, tuple[str, ...]] = {
     ),
     "If-Match": ("InvalidIfMatch", "ConflictState"),
     "If-Match required": ("InvalidIfMatch", "ConflictState", "IfMatchRequired"),
+    "Access-Reason": ("ReasonRequired",),
 }
 _KEY_SCHEMA = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[A-Za-z0-9_.:~+/=-]+$"}
 _TAG_SCHEMA = {"type": "string", "pattern": '^("[1-9][0-9]{0,17}"|\\*)$'}
@@ -108,6 +109,13 @@ _TAKEN: Mapping[str, dict[str, Any]] = {
         "required": False,
         "description": "The ETag that the caller has seen; another current version is 412.",
         "schema": _TAG_SCHEMA,
+    },
+    "Access-Reason": {
+        "name": "Access-Reason",
+        "in": "header",
+        "required": False,
+        "description": "Why the data is read, if the query does not say it; it goes to the audit log.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 500, "pattern": "^[ -~]*[!-~][ -~]*$"},
     },
 }
 _TAKEN = {

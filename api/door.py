@@ -21,6 +21,7 @@ from api.pages import Cursors
 from api.problems import Problem, problem_of, respond
 from api.tracing import Trace
 from api.transactions import transaction
+from domain.cases.followed_classes import FollowedClasses
 from domain.cases.mapping.model import Graph
 from domain.cases.mapping.specs import TableSpec
 from domain.cases.sealing import Keys
@@ -46,6 +47,7 @@ class Door:
     retries: Mapping[str, RetryHandler]
     # None: a process without keys answers 503 where decrypted data is asked for.
     keys: Keys | None
+    case_classes: FollowedClasses
     # Case classes of the release; the database's rows lie over them.
     classes: Graph
     # Where paths that callers write are evaluated.
@@ -62,7 +64,8 @@ class Route:
     """One operation.
 
     `roles` None: open to everybody, for probes and the description of the door itself. `takes` and `gives` are headers;
-    `missing` is the code for an object that the tenant does not have.
+    `missing` is the code for an object that the tenant does not have. `depth_limit` is for a route whose bodies hold
+    documents, which have a limit of their own.
     """
 
     method: str
@@ -75,6 +78,7 @@ class Route:
     takes: tuple[str, ...] = ()
     gives: tuple[str, ...] = ()
     missing: str | None = None
+    depth_limit: int = 0
     responses: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
 
 
@@ -149,7 +153,7 @@ class DoorRoute(APIRoute):
                 refuse_unknown(request.query_params, parameters)
             bounded = DoorRequest(request.scope, request.receive)
             bounded.body_limit = door.settings.http.body_limit_bytes
-            bounded.depth_limit = door.settings.http.json_depth_limit
+            bounded.depth_limit = max(door.settings.http.json_depth_limit, spec.depth_limit)
             return await answer(bounded)
 
         return handle

@@ -5,7 +5,7 @@ Tenant, user and source never stand in a body: they come from the token.
 
 import re
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 from zoneinfo import available_timezones
 
@@ -15,6 +15,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from domain.work_items.transitions import Role
+from schemas.cases import BusinessKey, CaseState, ClassName
 from schemas.models import Code, Identifier, Instant, Text
 from schemas.work_items import Priority
 
@@ -71,6 +72,20 @@ class ActionRequest(Input):
     expected_status: Annotated[Text, Field(max_length=50)] | None = None
     expected_version: Annotated[StrictInt, Field(ge=1, le=_LARGEST_VERSION)] | None = None
     occurred_at: Moment | None = None
+
+
+class NewSnapshot(Input):
+    """A persist point (UC-01): every variable of the case as it is now, and what the class tree asks for."""
+
+    class_name: Annotated[ClassName, Field(examples=["com.app.OrderCase"])]
+    subject_id: Identifier
+    variables: dict[str, Any]
+    business_key: BusinessKey | None = None
+    state: CaseState | None = None
+    process_instance_id: Identifier | None = None
+    process_definition_id: Identifier | None = None
+    parent_instance_id: Identifier | None = None
+    expected_version: Annotated[StrictInt, Field(ge=0, le=_LARGEST_VERSION)] | None = None
 
 
 def _hide_default(schema: dict[str, object]) -> None:
@@ -146,6 +161,7 @@ class TeamPut(Input):
 
 _NAME = r"^[^\x00-\x1f\x7f|]+$"
 WorkItemId = Annotated[UUID, Path(description="Id of the work item")]
+CaseId = Annotated[str, Path(min_length=1, max_length=200, pattern=_NAME, description="Id of the case")]
 IncidentId = Annotated[UUID, Path(description="Id of the incident")]
 UserId = Annotated[str, Path(min_length=1, max_length=200, pattern=_NAME, description="Id of the user")]
 TeamId = Annotated[str, Path(min_length=1, max_length=200, pattern=_NAME, description="Id of the team")]

@@ -6,15 +6,23 @@ Roles here open the door; what an action needs beyond that is decided by its sub
 
 from typing import Any
 
-from api import answers, directory, health, incidents, work_items
+from api import answers, cases, directory, health, incidents, mappings, path_checks, reindex, work_items
 from api.door import Route
+from domain.cases.decisions import MAY_LIST as MAY_LIST_CASES
+from domain.cases.decisions import MAY_READ as MAY_READ_CASES
+from domain.cases.decisions import MAY_STORE as MAY_STORE_CASES
+from domain.cases.documents import MAX_DEPTH
 from domain.work_items.transitions import MAY_EDIT, MAY_READ
 
 _CRM = "/api/crm/work-items"
 _ITEM = _CRM + "/{work_item_id}"
 _DIRECTORY = "/api/v1/directory"
+_CASES = "/api/v1/cases"
+_CASE = _CASES + "/{case_id}"
 _INCIDENTS = "/api/v1/incidents"
 _INCIDENT = _INCIDENTS + "/{incident_id}"
+_MAPPINGS = "/api/v1/mappings"
+_MAPPING = _MAPPINGS + "/{class_name}"
 _ACTION_CODES = (
     "InvalidAction",
     "InvalidTransition",
@@ -31,6 +39,31 @@ READERS = frozenset[str](MAY_READ)
 EDITORS = frozenset[str](MAY_EDIT)
 ADMINS = frozenset({"admin"})
 OPERATORS = frozenset({"operator", "admin"})
+# Mappings are the installation's, for all tenants: a tenant's admin is no editor of them.
+MAPPING_EDITORS = frozenset({"mapping-editor"})
+MAPPING_READERS = MAPPING_EDITORS | {"mapping-reader"}
+# Tables of cases are the installation's too: who rebuilds or switches one does it for all tenants.
+REBUILDERS = frozenset({"projection-operator"})
+REBUILD_READERS = REBUILDERS | {"projection-reader"}
+_REINDEX = "/api/v1/reindex"
+_REBUILD = _REINDEX + "/{rebuild_id}"
+
+
+def _rebuild_order(verb: str, endpoint: Any, answer: Any, status: int, *problems: str) -> Route:
+    """What may be asked of one rebuild: all of them take a body and an optional key, and are audited."""
+    return Route(
+        "POST",
+        f"{_REBUILD}/{verb}",
+        endpoint,
+        REBUILDERS,
+        answer,
+        status=status,
+        problems=problems,
+        takes=("Idempotency-Key",),
+        gives=("Idempotency-Replayed", *(("Location",) if status == 202 else ())),
+        missing="RebuildNotFound",
+    )
+
 
 ROUTES: tuple[Route, ...] = (
     # The most frequent first: routes are matched in this order.
@@ -101,6 +134,55 @@ ROUTES: tuple[Route, ...] = (
         takes=("Idempotency-Key",),
         gives=("Idempotency-Replayed",),
         missing="WorkItemNotFound",
+    ),
+    Route(
+        "POST",
+        _CASE + "/snapshots",
+        cases.store_snapshot,
+        MAY_STORE_CASES,
+        answers.CaseStored,
+        status=201,
+        problems=(
+            *("UnknownTenant", "UnknownCaseClass", "DocumentRefused", "SnapshotTooLarge"),
+            *("SubjectErased", "CaseClassFixed", "CaseSubjectFixed"),
+        ),
+        takes=("Idempotency-Key required", "If-Match"),
+        gives=("ETag", "Location", "Idempotency-Replayed"),
+        # The body is one level, `variables` begins the document.
+        depth_limit=MAX_DEPTH + 2,
+    ),
+    Route(
+        "GET",
+        _CASE,
+        cases.read_case,
+        MAY_READ_CASES,
+        answers.CaseDocument,
+        problems=("CaseRemoved", "SubjectErased", "SnapshotUnreadable"),
+        takes=("Access-Reason",),
+        gives=("ETag",),
+        missing="CaseNotFound",
+    ),
+    Route(
+        "DELETE",
+        _CASE,
+        cases.remove_case,
+        MAY_STORE_CASES,
+        answers.CaseStored,
+        problems=("SubjectErased",),
+        takes=("If-Match",),
+        gives=("ETag",),
+        missing="CaseNotFound",
+    ),
+    Route("GET", _CASES, cases.list_cases, MAY_LIST_CASES, answers.CasePage, problems=("InvalidCursor",), gives=("Link",)),
+    Route(
+        "GET",
+        _CASE + "/versions",
+        cases.list_versions,
+        MAY_LIST_CASES,
+        answers.CaseVersionPage,
+        problems=("InvalidCursor",),
+        gives=("Link",),
+        missing="CaseNotFound",
     ),
     Route("GET", _DIRECTORY + "/tenant", directory.get_tenant, READERS, answers.TenantView, missing="TenantNotFound"),
     Route("PUT", _DIRECTORY + "/tenant", directory.put_tenant, ADMINS, answers.TenantView, missing="TenantNotFound"),
@@ -177,6 +259,137 @@ ROUTES: tuple[Route, ...] = (
         takes=("Idempotency-Key",),
         gives=("Idempotency-Replayed",),
         missing="IncidentNotFound",
+    ),
+    Route(
+        "GET",
+        _MAPPINGS,
+        mappings.list_mappings,
+        MAPPING_READERS,
+        answers.MappingPage,
+        problems=("InvalidCursor",),
+        gives=("Link",),
+    ),
+    Route(
+        "GET", _MAPPING, mappings.get_mapping, MAPPING_READERS, answers.MappingView, gives=("ETag",), missing="MappingNotFound"
+    ),
+    Route(
+        "PUT",
+        _MAPPING + "/draft",
+        mappings.put_mapping_draft,
+        MAPPING_EDITORS,
+        answers.MappingChanged,
+        problems=("MappingRefused", "IfMatchRequired"),
+        takes=("If-Match",),
+        gives=("ETag",),
+    ),
+    Route(
+        "POST",
+        _MAPPING + "/publish",
+        mappings.publish_mapping,
+        MAPPING_EDITORS,
+        answers.MappingChanged,
+        problems=("MappingRefused", "NoDraft"),
+        takes=("If-Match required",),
+        gives=("ETag",),
+        missing="MappingNotFound",
+    ),
+    Route(
+        "POST",
+        _MAPPING + "/disable",
+        mappings.disable_mapping,
+        MAPPING_EDITORS,
+        answers.MappingChanged,
+        problems=("MappingRefused", "NotEnabled"),
+        takes=("If-Match required",),
+        gives=("ETag",),
+        missing="MappingNotFound",
+    ),
+    Route(
+        "GET",
+        _MAPPING + "/versions",
+        mappings.list_mapping_versions,
+        MAPPING_READERS,
+        answers.MappingVersionPage,
+        problems=("InvalidCursor",),
+        gives=("Link",),
+        missing="MappingNotFound",
+    ),
+    Route("GET", _MAPPING + "/diff", mappings.diff_mapping, MAPPING_READERS, answers.MappingDiff, missing="MappingNotFound"),
+    Route(
+        "GET",
+        _MAPPING + "/resolve",
+        mappings.resolve_mapping,
+        MAPPING_READERS,
+        answers.ResolvedMapping,
+        missing="MappingNotFound",
+    ),
+    Route("GET", _MAPPING + "/ddl", mappings.show_ddl, MAPPING_READERS, answers.MappingDdl, missing="MappingNotFound"),
+    Route(
+        "POST",
+        _MAPPING + "/check-path",
+        path_checks.check_path,
+        MAPPING_EDITORS,
+        answers.PathChecked,
+        problems=("PathRefused", "CaseNotFound"),
+        missing="MappingNotFound",
+    ),
+    Route(
+        "POST",
+        _REINDEX,
+        reindex.order_rebuild,
+        REBUILDERS,
+        answers.RebuildView,
+        status=202,
+        problems=("RebuildRunning",),
+        takes=("Idempotency-Key",),
+        gives=("Location", "Idempotency-Replayed"),
+    ),
+    Route(
+        "GET",
+        _REINDEX,
+        reindex.list_rebuilds,
+        REBUILD_READERS,
+        answers.RebuildPage,
+        problems=("InvalidCursor",),
+        gives=("Link",),
+    ),
+    Route("GET", _REBUILD, reindex.show_rebuild, REBUILD_READERS, answers.RebuildDetail, missing="RebuildNotFound"),
+    Route(
+        "GET",
+        _REBUILD + "/events",
+        reindex.watch_rebuild,
+        REBUILD_READERS,
+        None,
+        missing="RebuildNotFound",
+        responses={
+            200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "Progress, once a second"}
+        },
+    ),
+    _rebuild_order("cancel", reindex.cancel_rebuild, answers.RebuildView, 200, "RebuildNotThere"),
+    _rebuild_order("resume", reindex.resume_rebuild, answers.RebuildView, 200, "RebuildNotThere"),
+    _rebuild_order("verify", reindex.verify_rebuild, answers.OrderView, 202, "VersionNotReady", "NothingToCompareWith"),
+    _rebuild_order(
+        "switch",
+        reindex.switch_rebuild,
+        answers.OrderView,
+        202,
+        "VersionNotReady",
+        "ParityMissing",
+        "TrialVersion",
+        "AlreadyServing",
+    ),
+    _rebuild_order(
+        "switch-back", reindex.switch_back_rebuild, answers.OrderView, 202, "VersionNotReady", "NothingToSwitchBackTo"
+    ),
+    _rebuild_order(
+        "retire",
+        reindex.retire_rebuild,
+        answers.OrderView,
+        202,
+        "VersionNotReady",
+        "VersionServes",
+        "AlreadyRetired",
+        "RebuildRunning",
     ),
     Route("GET", "/livez", health.livez, None, answers.Health),
     Route("GET", "/readyz", health.readyz, None, answers.Health, responses=_NOT_READY),

@@ -12,6 +12,7 @@ from api.app import create_app
 from api.auth import Verifier
 from api.door import StatementsOf
 from domain.operations.retries import RETRIES
+from runtime.keys.ring import open_key_ring
 from runtime.logging import get_logger
 from runtime.postgres import open_pool
 from runtime.settings import Settings
@@ -42,17 +43,19 @@ async def run(
     pool = await open_pool(settings, "api", size=settings.pool.max_size, min_size=0, reset=False)
     try:
         key = settings.cursor_key.get_secret_value().encode() if settings.cursor_key else None
-        app = create_app(
-            settings,
-            pool,
-            Verifier(settings.jwt_issuers),
-            cursor_key=key,
-            retries=RETRIES,
-            statements_of=statements_of,
-        )
-        host, port = listener.getsockname()[:2]
-        log.info("listening", host=host, port=port)
-        await serve(app, listener, stop)
+        async with open_key_ring(settings) as keys:
+            app = create_app(
+                settings,
+                pool,
+                Verifier(settings.jwt_issuers),
+                cursor_key=key,
+                retries=RETRIES,
+                keys=keys,
+                statements_of=statements_of,
+            )
+            host, port = listener.getsockname()[:2]
+            log.info("listening", host=host, port=port)
+            await serve(app, listener, stop)
     finally:
         await pool.close()
 

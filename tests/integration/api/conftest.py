@@ -14,13 +14,16 @@ from fastapi import FastAPI
 
 from api.app import create_app
 from api.server import listen, serve
+from runtime.keys.ring import open_key_ring
 from runtime.postgres import open_pool
 from runtime.settings import Settings
 from tests.infrastructure.databases import ClonedDatabase
 from tests.integration.api.serving import Listening, asgi_client
+from tests.integration.keys.conftest import keks
 from tests.unit.api.tokens import World, token
 
 ITEMS = "/api/crm/work-items"
+CASES = "/api/v1/cases"
 
 
 @dataclass
@@ -49,6 +52,12 @@ class Served:
         created: dict[str, Any] = answer.json()
         return created
 
+    async def store(self, case_id: str = "c-1", variables: str = '{"total": 12.50}', **who: Any) -> httpx.Response:
+        """A snapshot of an order; `variables` stand in the body as they are given."""
+        body = f'{{"className": "com.app.OrderCase", "subjectId": "s-1", "variables": {variables}}}'
+        headers = self.headers(**{"idempotency_key": str(uuid4()), "content_type": "application/json", **who})
+        return await self.client.post(f"{CASES}/{case_id}/snapshots", content=body, headers=headers)
+
     async def act(
         self, work_item_id: str, action: str, headers: Mapping[str, str] | None = None, **body: Any
     ) -> httpx.Response:
@@ -75,6 +84,8 @@ def settings_for(database: ClonedDatabase, **changes: str) -> Settings:
         "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
         "CASESTREAM_HTTP__PORT": "0",
         "CASESTREAM_JWT_ISSUERS": json.dumps([]),
+        "CASESTREAM_KEYS__PROVIDER": "environment",
+        "CASESTREAM_KEYS__KEKS": keks("kek-1"),
     }
     return Settings.load({**given, **changes})
 
@@ -96,14 +107,15 @@ async def fill(database: ClonedDatabase) -> None:
 
 
 @pytest.fixture
-async def served(database: ClonedDatabase) -> AsyncIterator[Served]:
+async def served(database: ClonedDatabase, keys_database: ClonedDatabase) -> AsyncIterator[Served]:
     """The application without a network: the client calls it directly."""
     await fill(database)
     settings, world = settings_for(database), World()
     pool = await open_pool(settings, "api", size=16, min_size=0, reset=False)
-    app = create_app(settings, pool, world.verifier())
-    async with asgi_client(app) as client:
-        yield Served(app, settings, pool, database, client, world)
+    async with open_key_ring(settings) as keys:
+        app = create_app(settings, pool, world.verifier(), keys=keys)
+        async with asgi_client(app) as client:
+            yield Served(app, settings, pool, database, client, world)
     await pool.close()
 
 

@@ -22,11 +22,12 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from api.app import create_app
 from api.auth import Verifier
 from api.server import listen, serve
+from runtime.keys.ring import open_key_ring
 from runtime.postgres import open_pool
 from runtime.settings import Settings
 from tests.unit.api.tokens import World, token
 
-CALLER = ["admin", "operator", "import"]
+CALLER = ["admin", "operator", "import", "case-reader", "mapping-editor"]
 # A request that fits the schema may still be refused by the item's state, the directory or a cursor's signature.
 _NOT_FOR_US = [positive_data_acceptance]
 # Health checks of hypothesis are about its own speed; the database's state is part of what is tried.
@@ -61,8 +62,9 @@ def door_in_a_thread(settings: Settings, verifier: Verifier | None = None) -> It
         stop = asyncio.Event()
         loops.append((asyncio.get_running_loop(), stop))
         pool = await open_pool(settings, "api", size=8, min_size=0, reset=False)
-        started.set()
-        await serve(create_app(settings, pool, verifier or World().verifier()), listener, stop)
+        async with open_key_ring(settings) as keys:
+            started.set()
+            await serve(create_app(settings, pool, verifier or World().verifier(), keys=keys), listener, stop)
         await pool.close()
 
     thread = threading.Thread(target=lambda: asyncio.run(main()), name="door")

@@ -25,9 +25,19 @@ def make_objects(address: str, database: ClonedDatabase) -> dict[str, str]:
     """Made through the server at this address."""
     headers = {"Authorization": f"Bearer {token()}", "Idempotency-Key": uuid.uuid4().hex}
     made = requests.post(f"{address}/api/crm/work-items", json={"title": "Known"}, headers=headers, timeout=10)
+    headers["Idempotency-Key"] = uuid.uuid4().hex
+    order = {"className": "com.app.OrderCase", "subjectId": "s-1", "variables": {"total": 1}}
+    requests.post(f"{address}/api/v1/cases/c-1/snapshots", json=order, headers=headers, timeout=10).raise_for_status()
     return known_objects(made.json()["workItemId"], asyncio.run(make_incident(database)))
 
 
 def known_objects(work_item_id: str, incident_id: str) -> dict[str, str]:
     """By the names of the path parameters."""
-    return {"work_item_id": work_item_id, "incident_id": incident_id, "user_id": "binh", "team_id": "desk"}
+    return {
+        "work_item_id": work_item_id,
+        "incident_id": incident_id,
+        "user_id": "binh",
+        "team_id": "desk",
+        "case_id": "c-1",
+        "class_name": "com.app.OrderCase",
+    }

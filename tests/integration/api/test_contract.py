@@ -17,7 +17,9 @@ from tests.integration.api.serving import asgi_client
 
 
 @pytest.mark.requirement("WI-3", "WI-5")
-def test_generated_requests_meet_no_server_error_and_no_broken_promise(database: ClonedDatabase) -> None:
+def test_generated_requests_meet_no_server_error_and_no_broken_promise(
+    database: ClonedDatabase, keys_database: ClonedDatabase
+) -> None:
     asyncio.run(fill(database))
     with door_in_a_thread(settings_for(database)) as address:
         tally = try_everything(address, 5, make_objects(address, database))

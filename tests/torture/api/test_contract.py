@@ -18,7 +18,7 @@ SEEDS = range(10)
 @pytest.mark.timeout(3600)
 @pytest.mark.requirement("WI-3", "WI-5")
 @pytest.mark.parametrize("seed", SEEDS)
-def test_twenty_thousand_generated_requests(database: ClonedDatabase, seed: int) -> None:
+def test_twenty_thousand_generated_requests(database: ClonedDatabase, keys_database: ClonedDatabase, seed: int) -> None:
     """A tenth of the cases per seed, so that a run that was ended goes on with the next seed."""
     wanted = CASES // len(SEEDS)
     asyncio.run(fill(database))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from runtime.running.process import Part
 from runtime.settings import Settings
 from schemas.errors import ConfigurationError
-from schemas.registry import WORK_ITEMS
+from schemas.registry import CASES, WORK_ITEMS
 
 if TYPE_CHECKING:
     from processors.shell import Processor
@@ -77,6 +77,25 @@ def _work_items(settings: Settings, number: int, stop: asyncio.Event) -> list[Pa
     return [_member(settings, WorkItems(Outbox(settings.ce_source)), number, stop)]
 
 
+def _cases(settings: Settings, number: int, stop: asyncio.Event) -> list[Part]:
+    from domain.cases.followed_classes import FollowedClasses
+    from domain.cases.mapping_store import released_files
+    from domain.outbox import Outbox
+    from processors.cases import Cases
+    from processors.shell import GroupMember
+    from runtime.keys.ring import open_key_ring
+
+    members: list[GroupMember] = []
+
+    async def run() -> None:
+        async with open_key_ring(settings) as keys:
+            processor = Cases(Outbox(settings.ce_source), keys, FollowedClasses(released_files()))
+            members.append(GroupMember(settings, processor, f"{settings.instance}-{CASES.name}-{number}", stop))
+            await members[0].run()
+
+    return [Part(CASES.name, "worker", run, lambda: bool(members) and members[0].ready, needs_keys=True)]
+
+
 def _projections(settings: Settings, number: int, stop: asyncio.Event) -> list[Part]:
     return [_fleet(settings, number, stop, []), _rebuilds(settings, stop)]
 
@@ -120,6 +139,7 @@ ROLES: dict[str, Build] = {
     "api": _api,
     "relay": _relay,
     WORK_ITEMS.name: _work_items,
+    CASES.name: _cases,
     "projections": _projections,
     "workers": _workers,
     "ddl": _ddl,

@@ -115,3 +115,7 @@ delete from parked_messages where group_name = :group_name;
 -- name: estimate_snapshots$
 -- About how many snapshots the store has; the planner's figure costs nothing.
 select coalesce((select reltuples::bigint from pg_class where oid = to_regclass('public.sys_case_data_store')), 0);
+
+-- name: measured_speed$
+-- Snapshots per second of the rebuild that was finished last.
+select speed from rebuilds where state = 'ready' and speed > 0 order by finished_at desc limit 1;

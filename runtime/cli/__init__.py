@@ -127,8 +127,12 @@ FAMILIES: dict[str, Family] = {
     "offsets": Family("runtime.cli.offsets:app", "Positions of groups: show, move, skip-gap; a dry run unless told otherwise."),
     "dlt": Family("runtime.cli.dead_letters:app", "Parked messages: list, show, redrive, discard."),
     "incident": Family("runtime.cli.incident:app", "Incidents: list, show, resolve, retry."),
-    "mapping": Family("runtime.cli.mapping:app", "Case classes and their mapping to columns: lint, resolve, explain, diff."),
+    "mapping": Family(
+        "runtime.cli.mapping_store:app",
+        "Case classes and their mapping to columns: in files, in the database, on real records.",
+    ),
     "projection": Family("runtime.cli.projection:app", "Table versions: rebuild, verify, switch, switch-back, retire."),
+    "ddl": Family("runtime.cli.ddl:app", "Orders to the owner role: list, show, approve."),
     "tenant": Family("runtime.cli.directory:tenant", "Tenants of the directory."),
     "user": Family("runtime.cli.directory:user", "Users and their roles."),
     "team": Family("runtime.cli.directory:team", "Teams and their members."),

@@ -8,6 +8,7 @@ import pytest
 
 from domain.cases.mapping.tables import ColumnSpec
 from projections import ddl, ddl_orders
+from projections.ddl_plan import plan_ddl
 from projections.ddl_role import DdlJob
 from projections.versions import create_version, find_version, list_versions, set_state
 from schemas.errors import NotFound
@@ -248,6 +249,20 @@ async def test_first_versions_come_by_themselves_only_in_development(
         assert await conn.fetchval(f"select count(*) from analytics.{NAME}") == 0
     else:
         assert set(states) == {"work_item_board.v1"}
+
+
+@pytest.mark.requirement("CD-12", "trap-87")
+async def test_a_plan_shows_the_very_statements_that_are_hashed_with_rows_and_locks(connect: Connect) -> None:
+    conn = await connect("api")
+    plan = await plan_ddl(conn, order_spec())
+    assert (plan.version, plan.changes, plan.seconds) == (1, True, None)
+    assert plan.sha256 == ddl.digest(ddl.create_statements(order_spec(), 1))
+    assert plan.sql.endswith(ddl.text_of(ddl.create_statements(order_spec(), 1)))
+    assert "100 ms" in str(plan.locks)
+    owner = await connect("migrate")
+    await owner.execute(plan.sql)
+    assert await owner.fetchval("select to_regclass($1) is not null", f"projections.{ITEMS}__v1"), "it runs as a migration file"
+    assert await conn.fetchval("select count(*) from ddl_orders") == 0, "a plan orders nothing"
 
 
 _ALPHABET = [*"abz_09AZ\"'\\;$-.() \t\n%é中\U0001f600\u202eﬁＡ", "--", "/*", "*/", "; drop table users; --", "x" * 30, "é" * 31]

@@ -76,6 +76,8 @@ class VaultTransit:
         return f"{self._name}:v{version}"
 
     def _wrapped(self, result: dict[str, Any]) -> Wrapped:
+        if result.get("error"):
+            raise ConfigurationError([f"{self._remote.name} does not encrypt with {self._name}: {_CURE}"])
         text = result.get("ciphertext")
         found = _CIPHERTEXT.fullmatch(text) if isinstance(text, str) and text.isascii() else None
         if found is None:

@@ -38,3 +38,8 @@ def test_a_worked_example(classes: str, expected: str) -> None:
 def test_every_code_of_a_diagnostic_is_on_the_page_and_no_other() -> None:
     rows = [line for line in PAGE.split("## Diagnostics", 1)[1].splitlines() if line.startswith("| `")]
     assert {code for row in rows for code in re.findall(r"`([a-z-]+)`", row.split("|")[1])} == set(get_args(Code))
+
+
+def test_the_order_that_the_explanation_draws() -> None:
+    drawn = graph("G { } M { } N { } A { } B + N { } P < G + M { } C < P + A, B { }")
+    assert resolve(drawn, "C")[0].ancestry == ("C", "B", "N", "A", "P", "M", "G")

@@ -49,6 +49,9 @@ update rebuilds set version = :version where rebuild_id = :rebuild_id and versio
 -- name: set_message!
 update rebuilds set message = :message where rebuild_id = :rebuild_id and state = :state and message <> :message;
 
+-- name: set_errors!
+update rebuilds set errors = :errors where rebuild_id = :rebuild_id;
+
 -- name: set_progress!
 -- At most about once a second, whoever measures: the speed is smoothed over the last few seconds.
 update rebuilds set

@@ -236,7 +236,7 @@ class Conductor:
                 conn, rebuild_id=row["rebuild_id"], applied=found.applied, total=found.total, errors=found.errors
             )
         if over_budget(found.errors, row["forgiven"], found.total, row["error_budget"]):
-            await self._pause(row, version, f"{found.errors} of {found.total} could not be applied")
+            await self._pause(row, version, f"{found.errors} of {found.total} could not be applied", found.errors)
             return None
         return found if await self._is_running(row, version) else None
 
@@ -247,7 +247,7 @@ class Conductor:
             if switch is None or switch["state"] == "running":
                 return True
             if not switch["reason"].startswith(STOPPED_BY_US):
-                await self._pause(row, version, f"its group was stopped: {switch['reason']}")
+                await self._pause(row, version, f"its group was stopped: {switch['reason']}", row["errors"])
                 return False
             await self._go_on(conn, row, version)
         return True
@@ -268,11 +268,13 @@ class Conductor:
         async with self._worker.acquire() as conn:
             return not (await queries.scan_progress(conn, rebuild_id=row["rebuild_id"]))["done"]
 
-    async def _pause(self, row: Row, version: TableVersion, why: str) -> None:
+    async def _pause(self, row: Row, version: TableVersion, why: str, errors: int) -> None:
         async with tenants_transaction(self._worker, []) as conn:
             moved = await commands.move(conn, row["rebuild_id"], "pause", why)
             if isinstance(moved, Rejected):
                 return
+            # What a resume forgives: the progress that is written once a second may be older.
+            await commands.queries.set_errors(conn, rebuild_id=row["rebuild_id"], errors=errors)
             await queries.stop_group(conn, group_name=version.group.name, reason=f"{STOPPED_BY_US}paused: {why}")
             await open_incidents(conn, [_paused(row, version, why)])
         log.warning("rebuild paused", rebuild_id=str(row["rebuild_id"]), reason=why)

@@ -126,9 +126,9 @@ class Bench:
             f"drop table if exists {straight.TABLE}; create table {straight.TABLE} (like projections.{ground.TABLE}__v1); "
             f"alter table {straight.TABLE} add primary key (tenant_id, case_id)"
         )
-        first, last = await self._conn.fetchrow(
-            "select min(seq), max(seq) from sys_case_data_store where case_id like 'order-%'"
-        )
+        bounds = await self._conn.fetchrow("select min(seq), max(seq) from sys_case_data_store where case_id like 'order-%'")
+        assert bounds is not None
+        first, last = bounds
         parts = self._asked.workers
         cuts = [first + (last - first + 1) * part // parts for part in range(parts + 1)]
         processes = [

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import asyncpg
 import orjson
@@ -171,7 +171,8 @@ async def _send(producer: AIOKafkaProducer, kafka: FreshKafka, case: Case) -> "a
         partitionkey=key,
         sequence=1,
     )
-    return await producer.send(kafka.topic(TOPIC), event.data, key.encode(), headers=to_headers(event))
+    sent: asyncio.Future[Any] = await producer.send(kafka.topic(TOPIC), event.data, key.encode(), headers=to_headers(event))
+    return sent
 
 
 async def _serve(conn: asyncpg.Connection, kafka: FreshKafka) -> None:
@@ -180,8 +181,9 @@ async def _serve(conn: asyncpg.Connection, kafka: FreshKafka) -> None:
     assert isinstance(spec, TableSpec), f"no table {TABLE}"
     assert len(spec.columns) == 10, [column.name for column in spec.columns]
     version = await create_version(conn, spec, by="bench")
-    for kind in ("create", "switch"):
-        await ddl_orders.order(conn, kind, TABLE, version, by="bench")  # type: ignore[arg-type]
+    kinds: tuple[Literal["create", "switch"], ...] = ("create", "switch")
+    for kind in kinds:
+        await ddl_orders.order(conn, kind, TABLE, version, by="bench")
         await ddl_orders.execute_open(conn, development=True)
     ends = await ends_of(kafka)
     await queries.begin_positions(

@@ -9,7 +9,7 @@ Why buckets, and why 64. One lock per subject would be exact, but a batch has a 
 all transaction locks in one table of max_locks_per_transaction (64 by default) entries per connection; when it is full
 every statement of every process fails. With B buckets a transaction holds at most B, so B connections' worth of holders
 is at most B x connections; the table of holders has room for 2 x 64 x connections. With 64 buckets even every connection
-holding every bucket fills half of it; 1,024 buckets would fill it with some 40 batches (docs/decisions/0012). The price:
+holding every bucket fills half of it; 1,024 buckets would fill it with some 40 batches (docs/decisions/0013). The price:
 a shred stops 1/64 of all subjects for the few milliseconds of one insert, and waits for the batches that run.
 """
 

@@ -1,4 +1,4 @@
-"""The only writer of `outbox_events`: one array statement for a whole batch, in the caller's transaction (SP-1, P1).
+"""The only writer of `outbox_events`: one statement for a whole batch, in the caller's transaction (SP-1, P1).
 
 The caller has locked the aggregate's row before it drew `sequence` and before it appends, so id order is commit order per key.
 """
@@ -53,9 +53,12 @@ class Outbox:
 
     async def append(self, conn: Connection, events: Sequence[OutboxEvent]) -> None:
         """Insert the events in order. Raises asyncpg.CheckViolationError for one above the size limit."""
-        if events:
-            rows = [self._row(event) for event in events]
-            await queries.insert_outbox_events(conn, **dict(zip(_COLUMNS, map(list, zip(*rows, strict=True)), strict=True)))
+        rows = [self._row(event) for event in events]
+        if len(rows) == 1:
+            await queries.insert_outbox_event(conn, **dict(zip(_COLUMNS, rows[0], strict=True)))
+        elif rows:
+            columns = map(list, zip(*rows, strict=True))
+            await queries.insert_outbox_events(conn, **dict(zip(_COLUMNS, columns, strict=True)))
 
     def _row(self, event: OutboxEvent) -> tuple[object, ...]:
         event_id = uuid7()
@@ -94,19 +97,20 @@ class Outbox:
         )
 
 
+# The order of `_row`; the names of the table and of the parameters of both statements.
 _COLUMNS = (
-    "event_ids",
-    "tenant_ids",
-    "shards",
-    "aggregates",
-    "aggregate_ids",
-    "sequences",
-    "topics",
-    "keys",
-    "event_types",
+    "event_id",
+    "tenant_id",
+    "shard",
+    "aggregate",
+    "aggregate_id",
+    "sequence",
+    "topic",
+    "key",
+    "event_type",
     "headers",
-    "payloads",
+    "payload",
     "occurred_at",
     "created_by",
-    "traceparents",
+    "traceparent",
 )

@@ -57,9 +57,11 @@ async def lock_items(conn: Connection, wanted: Iterable[tuple[str, str, str | No
     rows = list(wanted)
     if not rows:
         return {}
-    records = await queries.lock_work_items(
-        conn, tenant_ids=[row[0] for row in rows], ids=[row[1] for row in rows], assignee_ids=[row[2] for row in rows]
-    )
+    tenants, ids, assignees = zip(*rows, strict=True)
+    if len(rows) == 1:
+        records = await queries.lock_work_item(conn, tenant_id=tenants[0], id=ids[0], assignee_id=assignees[0])
+    else:
+        records = await queries.lock_work_items(conn, tenant_ids=tenants, ids=ids, assignee_ids=assignees)
     found = (Found(WorkItem(*_item_of(record)), record["assignee_active"], record["now"]) for record in records)
     return {(entry.item.tenant_id, entry.item.id): entry for entry in found}
 

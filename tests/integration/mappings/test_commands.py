@@ -310,7 +310,7 @@ async def test_unknown_classes_and_missing_drafts_are_refused(world: World) -> N
         "update mapping_definitions set state = 'draft', revision = revision + 1, published_at = null, published_by = null",
         "update mapping_definitions set author = 'mallory', revision = revision + 1",
         "update mapping_definitions set version = 9, revision = revision + 1",
-        "update mapping_definitions set state = 'disabled', disabled_at = now(), disabled_by = 'x', revision = 99, reason = 'x'",
+        "update mapping_definitions set state = 'disabled', disabled_at = now(), disabled_by = 'x', revision = 9, reason = 'x'",
         "delete from mapping_definitions",
         "truncate mapping_definitions",
     ],

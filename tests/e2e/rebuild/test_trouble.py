@@ -204,7 +204,7 @@ async def has_rows(world: World, version: int, count: int) -> bool:
 
 
 @pytest.mark.requirement("CD-13")
-@pytest.mark.hole("switch-lock-timeout")
+@pytest.mark.hole("switch-in-one-transaction")
 async def test_readers_see_no_error_and_no_mixture_through_switches(world: World) -> None:
     seen = await switches_under_readers(world, 6)
     assert seen["reads"] > 20
@@ -212,7 +212,7 @@ async def test_readers_see_no_error_and_no_mixture_through_switches(world: World
 
 
 @pytest.mark.requirement("CD-13")
-@pytest.mark.hole("foreign-views")
+@pytest.mark.hole("switch-in-one-transaction")
 async def test_a_switch_that_would_break_somebodys_view_is_refused_with_its_name(world: World) -> None:
     await world.serve_first()
     await world.store("c1", 1)

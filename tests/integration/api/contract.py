@@ -27,7 +27,7 @@ from runtime.postgres import open_pool
 from runtime.settings import Settings
 from tests.unit.api.tokens import World, token
 
-CALLER = ["admin", "operator", "import", "case-reader", "mapping-editor"]
+CALLER = ["admin", "operator", "import", "case-reader", "mapping-editor", "projection-operator"]
 # A request that fits the schema may still be refused by the item's state, the directory or a cursor's signature.
 _NOT_FOR_US = [positive_data_acceptance]
 # Health checks of hypothesis are about its own speed; the database's state is part of what is tried.

@@ -17,6 +17,8 @@ ROLES = (
     "case-reader-sensitive",
     "mapping-reader",
     "mapping-editor",
+    "projection-reader",
+    "projection-operator",
     "nonsense",
     "ADMIN",
 )
@@ -24,8 +26,9 @@ GUARDED = [route for route in ROUTES if route.roles is not None]
 
 
 def _of_all_tenants(route: Route) -> bool:
-    """Mappings are the installation's: test_mappings and test_path_checks show what a foreign tenant sees of them."""
-    return route.path.startswith("/api/v1/mappings")
+    """Mappings and tables are the installation's: test_mappings, test_path_checks and test_reindex show what a foreign tenant
+    sees of them."""
+    return route.path.startswith(("/api/v1/mappings", "/api/v1/reindex"))
 
 
 # PUT and a persist point make what is not there, so another tenant's name is simply free in one's own tenant.
@@ -125,7 +128,7 @@ async def test_what_a_tenant_puts_changes_no_other_tenant(served: Served) -> Non
 @pytest.mark.requirement("SP-8")
 async def test_lists_show_their_own_tenant_only(served: Served) -> None:
     await objects(served)
-    roles = ("admin", "mapping-reader")
+    roles = ("admin", "mapping-reader", "projection-reader")
     own, foreign = served.headers(roles), served.headers(roles, tenant="south")
     for route in GUARDED:
         if route.method == "GET" and "{" not in route.path:

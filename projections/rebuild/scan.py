@@ -118,6 +118,7 @@ class StoreScanner:
     async def _read(self, part: Slice, stop: asyncio.Event) -> None:
         tenants = [part.trial_tenant] if part.trial_tenant else await all_tenants(self._scan)
         opener, spec = await self._opener(part)
+        await self._share(part)
         cursor = part.cursor
         following = asyncio.ensure_future(self._page(part, tenants, opener, cursor))
         try:
@@ -219,16 +220,20 @@ class StoreScanner:
             self._page_size = min(MOST_PAGE, self._page_size * 2)
 
     async def _wait(self, part: Slice, read: int, stop: asyncio.Event) -> None:
-        """Between transactions: the rate is shared by as many as read now."""
-        if not part.rate:
-            return
-        async with self._worker.acquire() as conn:
-            share = part.rate / max(1, await slices.readers(conn, part.rebuild_id))
-        # A page of about a second at most, or the lease would run out while its debt is waited for.
-        self._page_size = max(1, min(self._page_size, int(share)))
-        self._pace.rate = share
-        self._pace.spend(read)
-        await _pause(stop, min(self._pace.owed(), MOST_WAIT_SECONDS))
+        """Between transactions."""
+        if part.rate:
+            await self._share(part)
+            self._pace.spend(read)
+            await _pause(stop, min(self._pace.owed(), MOST_WAIT_SECONDS))
+
+    async def _share(self, part: Slice) -> None:
+        """The rate is shared by as many as read now. A page is of about a second at most: its debt must fit into the lease."""
+        self._pace.rate = None
+        if part.rate:
+            async with self._worker.acquire() as conn:
+                share = part.rate / max(1, await slices.readers(conn, part.rebuild_id))
+            self._pace.rate = share
+            self._page_size = max(1, min(self._page_size, int(share)))
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:

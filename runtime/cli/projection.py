@@ -252,8 +252,11 @@ async def _helping(settings: Settings, pool: asyncpg.Pool) -> Any:
     """A conductor and a clerk of this process; the database's scanning role is needed for the list of tenants."""
     from projections.rebuild.conductor import Conductor
     from projections.rebuild.orders import OrderClerk
+    from runtime import logging
     from runtime.postgres import open_pool
 
+    # To stderr, where remarks go, and only what a person must see: the answer stands alone on stdout.
+    logging.configure(settings.log.model_copy(update={"level": "error"}))
     async with AsyncExitStack() as stack:
         scan = await open_pool(settings, "scan", size=2, min_size=0, wait=False)
         stack.callback(scan.terminate)

@@ -72,15 +72,16 @@ create table rebuild_offsets (
 
 -- Stored snapshots that could not be put into the table. Ids only: the snapshot itself stays in the store.
 create table rebuild_parked (
+    tenant_id  text not null references tenants,
     rebuild_id uuid not null references rebuilds on delete cascade,
     seq        bigint not null,
-    tenant_id  text not null,
     case_id    text not null,
     version    bigint not null,
     reason     text not null,
     parked_at  timestamptz not null default cs_now(),
-    primary key (rebuild_id, seq)
+    primary key (tenant_id, rebuild_id, seq)
 );
+create index rebuild_parked_by_rebuild on rebuild_parked (rebuild_id);
 
 -- What is done with finished versions: compare, switch the view, retire. Leased under a term by whoever does it.
 create table projection_orders (
@@ -133,7 +134,7 @@ create policy rebuilds_worker on rebuilds to cs_worker using (true);
 create policy rebuild_slices_worker on rebuild_slices to cs_worker using (true);
 create policy rebuild_offsets_api on rebuild_offsets for select to cs_api using (true);
 create policy rebuild_offsets_worker on rebuild_offsets to cs_worker using (true);
-create policy rebuild_parked_worker on rebuild_parked to cs_worker using (true);
+create policy rebuild_parked_worker on rebuild_parked to cs_worker using (tenant_id = any (app_tenants()));
 create policy projection_orders_api on projection_orders to cs_api using (true);
 create policy projection_orders_scan on projection_orders to cs_scan using (true);
 create policy projection_orders_worker on projection_orders to cs_worker using (true);

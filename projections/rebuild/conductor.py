@@ -230,7 +230,7 @@ class Conductor:
     async def _measured(self, row: Row) -> Measure | None:
         """Measure and write it down; None when the rebuild was paused because of what was found."""
         version = await self._version(row)
-        async with self._worker.acquire() as conn:
+        async with tenants_transaction(self._worker, await self._tenants(row)) as conn:
             found = await measure(conn, row, version.group.name)
             await commands.queries.set_progress(
                 conn, rebuild_id=row["rebuild_id"], applied=found.applied, total=found.total, errors=found.errors
@@ -249,11 +249,11 @@ class Conductor:
             if not switch["reason"].startswith(STOPPED_BY_US):
                 await self._pause(row, version, f"its group was stopped: {switch['reason']}", row["errors"])
                 return False
-            await self._go_on(conn, row, version)
+            await self._go_on(row, version)
         return True
 
-    async def _go_on(self, conn: Connection, row: Row, version: TableVersion) -> None:
-        async with tenants_transaction(self._worker, []) as again:
+    async def _go_on(self, row: Row, version: TableVersion) -> None:
+        async with tenants_transaction(self._worker, await self._tenants(row)) as again:
             await queries.lay_parked(again, rebuild_id=row["rebuild_id"])
             await queries.start_group(again, group_name=version.group.name)
             await close(

@@ -59,7 +59,7 @@ select coalesce(min(seq), 0) as first, coalesce(max(seq), -1) as last from sys_c
 insert into rebuild_parked (rebuild_id, seq, tenant_id, case_id, version, reason)
 select :rebuild_id, t.* from unnest(:seqs::bigint[], :tenant_ids::text[], :case_ids::text[], :versions::bigint[], :reasons::text[])
     as t (seq, tenant_id, case_id, version, reason)
-on conflict (rebuild_id, seq) do update set reason = excluded.reason, parked_at = cs_now();
+on conflict (tenant_id, rebuild_id, seq) do update set reason = excluded.reason, parked_at = cs_now();
 
 -- name: unpark_stored!
 -- They have been read again and went well.
@@ -75,7 +75,8 @@ select p.rebuild_id, (select coalesce(max(attempt), 0) + 1 from rebuild_slices w
 from rebuild_parked p where p.rebuild_id = :rebuild_id;
 
 -- name: count_errors$
--- Poisoned messages of the group (what follows them in its key is no error of its own) and parked snapshots of the scan.
+-- Poisoned messages of the group (what follows them in its key is no error of its own) and parked snapshots of the scan, those
+-- of the transaction's tenants.
 select (select count(*) from parked_messages where group_name = :group_name and reason <> 'follows')
      + (select count(*) from rebuild_parked where rebuild_id = :rebuild_id);
 

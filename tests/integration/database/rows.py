@@ -56,14 +56,10 @@ ROWS: dict[str, str] = {
     " sha256('x'))",
     "public.audit_heads": "insert into audit_heads (tenant_id, number, length, head, signed_at, key_id, signature)"
     " values ($1, 1, 1, sha256('x'), now(), 'k', sha256('x') || sha256('y'))",
-    "public.rebuilds": "insert into rebuilds (rebuild_id, name, source, ordered_by) values (md5($1)::uuid, $1, 'topic', 'u')",
-    "public.rebuild_slices": "insert into rebuild_slices (rebuild_id, first_seq, last_seq, cursor) values (md5($1)::uuid, 1, 9, 0)",
-    "public.rebuild_offsets": "insert into rebuild_offsets (rebuild_id, topic, partition, begins, noted, goal)"
-    " values (md5($1)::uuid, 't', 0, 0, 0, 0)",
-    "public.rebuild_parked": "insert into rebuild_parked (rebuild_id, seq, tenant_id, case_id, version, reason)"
-    " values (md5($1)::uuid, 1, $1, 'c', 1, 'r')",
-    "public.projection_orders": "insert into projection_orders (order_id, kind, name, version, requested_by)"
-    " values (gen_random_uuid(), 'verify', $1, 1, 'u')",
+    "public.rebuild_parked": "with made as (insert into rebuilds (rebuild_id, name, source, ordered_by)"
+    " values (gen_random_uuid(), $1, 'store', 'u') returning rebuild_id)"
+    " insert into rebuild_parked (tenant_id, rebuild_id, seq, case_id, version, reason)"
+    " select $1, rebuild_id, 1, 'c', 1, 'r' from made",
     "projections.work_item_board__v1": "insert into projections.work_item_board__v1 (tenant_id, work_item_id, status,"
     " status_since, last_change_at, version, ce_source, ce_sequence) values ($1, 'w', 'open', now(), now(), 1, 's', 1)",
 }

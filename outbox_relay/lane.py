@@ -2,8 +2,10 @@
 
 Owns the order of steps within a page:
 
-    1. note what is settled    2. fetch above the floors    3. raise the floors (about once a second), use only what committed
+    1. note what is settled    2. fetch above the floors    3. raise the floors, use only what committed
     4. publish, await all      5. delete what Kafka has, where the term is ours
+
+Step 3 comes with every full page, so that the next poll of a backlog steps over none of its dead rows; else once a second.
 
 A page is never fetched before the last one is deleted, so the rows above a floor are exactly the unsent ones. While one
 lane waits for Kafka another one reads: that is the overlap, and it needs no proof, since a shard belongs to one lane.

@@ -65,9 +65,6 @@ on conflict (tenant_id, rebuild_id, seq) do update set reason = excluded.reason,
 -- They have been read again and went well.
 delete from rebuild_parked where rebuild_id = :rebuild_id and seq = any (:seqs::bigint[]);
 
--- name: list_parked_stored
-select seq, tenant_id, case_id, version, reason from rebuild_parked where rebuild_id = :rebuild_id order by seq limit :most;
-
 -- name: lay_parked!
 -- What was parked becomes slices of one row each: whoever leases them tries again.
 insert into rebuild_slices (rebuild_id, attempt, first_seq, last_seq, cursor)

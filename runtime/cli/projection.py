@@ -5,6 +5,7 @@ while it watches. Killing it loses nothing.
 """
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Annotated, Any
@@ -134,7 +135,9 @@ def verify(
         return row, await _sample(settings, pool, row)
 
     row, sample = operating.run(work)
-    output.show_record(_order(row) | {"report": row["report"]} if output.chosen() is not output.Format.TABLE else _order(row))
+    output.show_record(
+        _order(row) | {"report": json.loads(row["report"])} if output.chosen() is not output.Format.TABLE else _order(row)
+    )
     if sample:
         output.show_rows(sample, title="rows that differ")
     if row["verdict"] != "equal":

@@ -8,6 +8,7 @@ import pytest
 from domain.rebuilds import commands
 from schemas.errors import Rejected
 from tests.e2e.rebuild.world import OPERATOR, SECOND, TABLE, World
+from tests.waiting import until
 
 
 async def history(world: World, dice: random.Random, cases: int, steps: int) -> int:
@@ -49,6 +50,36 @@ async def test_live_table_and_rebuilds_from_topic_and_from_store_are_equal_row_f
     for version in (2, 3):
         assert await world.rows(version) == live
         assert await world.children(version) == children
+
+
+@pytest.mark.requirement("CD-13", "trap-85")
+@pytest.mark.parametrize("source", ["topic", "store"])
+async def test_a_rebuild_goes_on_while_snapshots_arrive_and_loses_none(world: World, source: str) -> None:
+    await world.serve_first()
+    count = await history(world, random.Random(31), 10, 40)
+    await world.applied(1, count)
+    stop = asyncio.Event()
+    stored = 0
+
+    async def live() -> None:
+        nonlocal stored
+        while not stop.is_set():
+            await world.store(f"c{stored % 12}", 500 + stored, ("north", "south")[stored % 2])
+            stored += 1
+
+    living = asyncio.create_task(live())
+    try:
+        ready = await world.until_state(await world.order(source), "ready")
+    finally:
+        stop.set()
+        await living
+    assert stored > 10
+    await world.applied(1, count + stored)
+    await until(lambda: equal(world, ready["version"]), 20, "equal rows and child rows")
+
+
+async def equal(world: World, version: int) -> bool:
+    return await world.rows(version) == await world.rows(1) and await world.children(version) == await world.children(1)
 
 
 @pytest.mark.requirement("CD-13")

@@ -18,6 +18,7 @@ import asyncpg
 from aiokafka.errors import KafkaError
 
 from domain.incidents import Incident, open_incidents
+from domain.operations.endings import close
 from domain.rebuilds import commands
 from projections import ddl_orders
 from projections.cases.opening import hash_key_of
@@ -105,8 +106,10 @@ class OrderClerk:
         await self._end(
             row, "done", said(report), report.to_json(), "equal" if report.equal else "different", report.compared_at
         )
-        if not report.equal:
-            async with tenants_transaction(self._worker, []) as conn:
+        async with tenants_transaction(self._worker, []) as conn:
+            if report.equal:
+                await close(conn, ["parity-failed"], [new.label], actor=row["requested_by"], resolution="found equal")
+            else:
                 await open_incidents(conn, [_failed_parity(row, new, report)])
 
     async def _beat(self, row: Row) -> None:
@@ -138,12 +141,21 @@ class OrderClerk:
             if not retired:
                 await self._end(row, "refused", f"version {version.version} is {version.state}: switch to another one first")
                 return
+            await self._close_incidents(row, version)
             await reach("orders.after-retire")
         ddl = await self._ddl(row, "retire")
         if ddl is None:
             await self._order_ddl(row, "retire")
             return
         await self._follow(row, ddl, f"version {row['version']} is gone")
+
+    async def _close_incidents(self, row: Row, version: TableVersion) -> None:
+        """What was wrong with a version is nobody's trouble any more."""
+        async with tenants_transaction(self._worker, []) as conn:
+            rebuild = await queries.find_rebuild_of(conn, name=version.name, version=version.version)
+            objects = [version.label, version.group.name, *([str(rebuild)] if rebuild else [])]
+            kinds = ["parity-failed", "rebuild-paused", "group-stopped", "projection-failed"]
+            await close(conn, kinds, objects, actor=row["requested_by"], resolution="the version is retired")
 
     async def _ddl(self, row: Row, kind: ddl_orders.Kind) -> Row | None:
         """What the owner role was asked since this order was given; an older one is another story."""

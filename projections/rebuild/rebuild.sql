@@ -138,6 +138,9 @@ update projection_orders set state = :state, verdict = :verdict, message = :mess
 where order_id = :order_id and term = :term and state = 'running'
 returning true;
 
+-- name: find_rebuild_of$
+select rebuild_id from rebuilds where name = :name and version = :version;
+
 -- name: find_in_outbox
 -- Of these keys' events, those that Kafka does not have yet.
 select distinct o.tenant_id, o.aggregate_id, o.sequence

@@ -193,9 +193,9 @@ def cancel(name: _Name, reason: _Reason = "", execute: _Execute = False) -> None
 
 
 @app.command()
-def resume(name: _Name, reason: _Reason = "", execute: _Execute = True) -> None:
+def resume(name: _Name, reason: _Reason = "") -> None:
     """Go on with the paused rebuild of a table; its errors until now are forgiven, and what was parked is read again."""
-    _move_open(name, lambda conn, found: commands.resume_rebuild(conn, _me(), found, reason), execute)
+    _move_open(name, lambda conn, found: commands.resume_rebuild(conn, _me(), found, reason), execute=True)
 
 
 def shown(row: Row) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import asyncpg
@@ -19,6 +20,7 @@ ITEMS = "case_plain_order_case_items"
 TENANTS = ("acme", "other")
 
 
+@cache
 def order_spec() -> TableSpec:
     """The table of the released class com.app.OrderCase."""
     specs, _ = table_specs(released_files())

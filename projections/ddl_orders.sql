@@ -109,7 +109,9 @@ with offsets as (delete from consumer_offsets where group_name = :group_name),
      waiting as (delete from waiting_messages where group_name = :group_name),
      groups as (delete from consumer_groups where group_name = :group_name),
      numbers as (delete from applied_sequences where group_name = :group_name),
-     seen as (delete from inbox where group_name = :group_name)
+     seen as (delete from inbox where group_name = :group_name),
+     ranges as (delete from skipped_ranges where group_name = :group_name),
+     baselines as (delete from sequence_baselines where group_name = :group_name)
 delete from parked_messages where group_name = :group_name;
 
 -- name: estimate_snapshots$

@@ -4,7 +4,7 @@ import asyncio
 import os
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import asyncpg
 
@@ -12,7 +12,7 @@ from domain.keys.purge import Purger
 from runtime.logging import get_logger
 from runtime.postgres import is_transient, open_pool
 from runtime.settings import Settings
-from workers import census, housekeeping, metrics, reconciler, shredder
+from workers import audit_chainer, census, housekeeping, metrics, reconciler, shredder
 from workers.lease import Leadership, Lease, LostLease, pause
 
 log = get_logger(__name__)
@@ -31,18 +31,20 @@ class Servers:
 class Job:
     """`run` does one round; it is called every `interval` seconds by whoever holds the lease `worker/<name>`.
 
-    `forget` takes back what the rounds reported, when leading ends: the next leader reports, and the highest number counts.
+    `leave` is the last round of a leader who stops in order. `forget` takes back what the rounds reported, when leading
+    ends: the next leader reports, and the highest number counts.
     """
 
     name: str
     interval: Callable[[Settings], float]
     run: Callable[[Servers, Lease], Awaitable[None]]
     forget: Callable[[], None] = lambda: None
+    leave: Callable[[Servers, Lease], Awaitable[None]] | None = None
 
 
 async def run(settings: Settings, stop: asyncio.Event, purgers: Sequence[Purger] = ()) -> None:
     """All jobs until `stop`. `purgers`: what a resumed shred empties, of whatever room."""
-    jobs = (*JOBS, _shredder(purgers))
+    jobs = (*JOBS, _chainer(), _shredder(purgers))
     scan = await open_pool(settings, "scan", size=len(jobs) + 1)
     worker = await open_pool(settings, "worker", size=2)
     servers = Servers(settings, scan, worker)
@@ -66,6 +68,8 @@ def rounds_of(job: Job, servers: Servers, stop: asyncio.Event) -> Callable[[Leas
             while not stop.is_set():
                 await _round(job, servers, lease)
                 await pause(stop, job.interval(servers.settings))
+            if job.leave is not None:
+                await _round(replace(job, run=job.leave), servers, lease)
         finally:
             metrics.leader.labels(job.name).set(0)
             job.forget()
@@ -98,6 +102,18 @@ async def _reconciler(servers: Servers, lease: Lease) -> None:
 
 async def _census(servers: Servers, lease: Lease) -> None:
     await census.count(servers.scan, lease)
+
+
+def _chainer() -> Job:
+    chainer = audit_chainer.AuditChainer()
+
+    async def link(servers: Servers, lease: Lease) -> None:
+        await chainer.round(servers.settings, servers.scan, servers.worker, lease)
+
+    async def leave(servers: Servers, lease: Lease) -> None:
+        await chainer.leave(servers.settings, servers.scan, servers.worker, lease)
+
+    return Job("audit-chainer", lambda settings: audit_chainer.INTERVAL_SECONDS, link, chainer.forget, leave)
 
 
 def _shredder(purgers: Sequence[Purger]) -> Job:

@@ -9,3 +9,5 @@ disagreements = Gauge("coupling_disagreements", "Coupled pairs that disagreed in
 failed_tenants = Gauge("coupling_failed_tenants", "Tenants whose coupled pairs could not be looked at in the last round.")
 incidents_open = Gauge("incidents_open", "Open incidents, by kind.", ["kind"])
 groups_stopped = Gauge("consumer_groups_stopped", "Groups that are stopped, by themselves or by an operator.")
+audit_links = Counter("audit_links_total", "Entries of the audit log that were linked to their tenant's chain.")
+audit_heads = Counter("audit_heads_signed_total", "Heads of audit chains that were signed and published.")

@@ -1,4 +1,4 @@
-"""The audit log: append-only for everybody."""
+"""The audit log: append-only for everybody, linked to a chain afterwards, its heads signed and published."""
 
 from domain.audit.append import append
 

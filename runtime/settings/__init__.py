@@ -6,6 +6,7 @@ secret. Nothing here connects, and nothing is read when a module is imported.
 
 from runtime.settings.model import (
     DEVELOPMENT_ISSUER,
+    AuditSettings,
     ConsumerSettings,
     HealthSettings,
     HousekeepingSettings,
@@ -22,6 +23,7 @@ from runtime.settings.model import (
 
 __all__ = [
     "DEVELOPMENT_ISSUER",
+    "AuditSettings",
     "ConsumerSettings",
     "HealthSettings",
     "HousekeepingSettings",

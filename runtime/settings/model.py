@@ -164,6 +164,17 @@ class KeySettings(_Section):
     )
 
 
+class AuditSettings(_Section):
+    """The keys of the audit chain's signed heads."""
+
+    signing_key_file: Path | None = Field(
+        None, description="PEM of the Ed25519 key that signs, for the workers alone. Default: audit/signing.pem below the home."
+    )
+    trusted_keys_file: Path | None = Field(
+        None, description="PEM of every public key whose signatures count, replaced ones too. Default: the signing key's own."
+    )
+
+
 class LogSettings(_Section):
     """What goes to stderr."""
 
@@ -258,6 +269,7 @@ class Settings(BaseSettings):
     aws_kms: AwsKmsSettings = AwsKmsSettings()
     google_kms: GoogleKmsSettings = GoogleKmsSettings()
     vault: VaultSettings = VaultSettings()
+    audit: AuditSettings = AuditSettings()
     log: LogSettings = LogSettings()
 
     @classmethod

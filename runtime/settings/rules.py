@@ -147,4 +147,9 @@ PRODUCTION_RULES: tuple[Rule, ...] = (
         lambda s: s.keys.ledger_file is None,
         "must be set in production: the shred ledger's copy belongs on storage that outlives both databases",
     ),
+    Rule(
+        ("CASESTREAM_AUDIT__SIGNING_KEY_FILE",),
+        lambda s: s.audit.signing_key_file is None,
+        "must be set in production: an audit chain whose heads nobody signed can be rewritten as a whole",
+    ),
 )

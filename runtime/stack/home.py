@@ -43,6 +43,10 @@ class Home:
         return self.root / "keys" / "keks.json"
 
     @property
+    def audit_key(self) -> Path:
+        return self.root / "audit" / "signing.pem"
+
+    @property
     def issuer(self) -> Path:
         return self.root / "issuer"
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from runtime.stack import processes
 from runtime.stack.asking import ask
+from runtime.stack.audit_key import ensure_audit_key
 from runtime.stack.home import Home
 from runtime.stack.issuer import create_issuer
 from runtime.stack.java import find_java
@@ -70,6 +71,7 @@ def up(home: Home, say: Say) -> StackState:
         ask(create_database(postgres.url(), KEYS_DATABASE))
         ask(apply_keys_roles(postgres.url(KEYS_DATABASE), known.roles))
         ensure_kek(home)
+        ensure_audit_key(home)
         create_issuer(home)
         kafka.start()
         say(f"Kafka answers on {kafka.bootstrap_servers}")

@@ -133,6 +133,8 @@ FAMILIES: dict[str, Family] = {
     ),
     "projection": Family("runtime.cli.projection:app", "Table versions: rebuild, verify, switch, switch-back, retire."),
     "ddl": Family("runtime.cli.ddl:app", "Orders to the owner role: list, show, approve."),
+    "case": Family("runtime.cli.case:app", "Cases: store, show, versions, remove."),
+    "audit": Family("runtime.cli.audit:app", "The audit log's chain: verify."),
     "tenant": Family("runtime.cli.directory:tenant", "Tenants of the directory."),
     "user": Family("runtime.cli.directory:user", "Users and their roles."),
     "team": Family("runtime.cli.directory:team", "Teams and their members."),

@@ -21,6 +21,7 @@ PRODUCTION = {
     "CASESTREAM_JWT_ISSUERS": json.dumps([ISSUER]),
     "CASESTREAM_KEYS__PROVIDER": "vault",
     "CASESTREAM_KEYS__LEDGER_FILE": "/mnt/ledger/shredded.jsonl",
+    "CASESTREAM_AUDIT__SIGNING_KEY_FILE": "/run/secrets/audit-signing.pem",
 }
 
 
@@ -171,6 +172,7 @@ def test_production_takes_copies_and_refuses_what_is_unsafe() -> None:
         ("CASESTREAM_KEYS__PROVIDER", "file"),
         ("CASESTREAM_KEYS__PROVIDER", "environment"),
         ("CASESTREAM_KEYS__LEDGER_FILE", ""),
+        ("CASESTREAM_AUDIT__SIGNING_KEY_FILE", ""),
     ],
 )
 @pytest.mark.requirement("CD-2")

@@ -29,6 +29,7 @@ class Cases:
     """The processor of group `cases`. Its inbox rows stay for ever, so an offset moved back repeats nothing."""
 
     group = CASES
+    latest_wins = False
     interests: Mapping[str, type[Payload]] = {model.TYPE: model for model in (StoreSnapshot, RemoveCase)}
 
     def __init__(self, outbox: Outbox, keys: Keys, classes: FollowedClasses) -> None:

@@ -23,7 +23,7 @@ from schemas.envelope import CloudEvent
 from schemas.models import Payload
 from schemas.registry import PROJECTION_VERSIONS, projection_group
 from schemas.work_items import ApplyAction, CreateWorkItem, WorkItemAssigned, WorkItemCreated
-from tests.e2e.shell import case_snapshots
+from tests.e2e.shell import case_commands, case_snapshots
 from tests.e2e.shell.harness import at, event, execute, rows
 from tests.infrastructure.databases import ClonedDatabase
 
@@ -149,6 +149,10 @@ async def _people(database: ClonedDatabase) -> None:
     )
 
 
+def _case_commands(key: str, length: int) -> list[CloudEvent]:
+    return case_commands.history(TENANT, item_id(key), length, [stable_id(key, number + 1) for number in range(length)])
+
+
 def _work_items() -> Processor[Any, Any]:
     return WorkItems(Outbox("casestream"))
 
@@ -165,6 +169,15 @@ SUBJECTS: dict[str, Subject] = {
             history=_command_history,
             read=_item_read,
             prepare=_people,
+        ),
+        Subject(
+            "cases",
+            "case.commands.v1",
+            numbered=False,
+            make=case_commands.processor,
+            history=_case_commands,
+            read=case_commands.read,
+            prepare=lambda database: case_commands.prepare(database, TENANT),
         ),
         # Table versions of mappings are in no registry; one stands for all.
         Subject(

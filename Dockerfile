@@ -13,7 +13,8 @@ RUN pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-
 FROM python:3.11-slim
 LABEL org.opencontainers.image.title="casestream" \
       org.opencontainers.image.licenses="Apache-2.0"
-RUN useradd --system --uid 10001 --home-dir /var/lib/casestream --create-home --shell /usr/sbin/nologin casestream
+RUN useradd --system --uid 10001 --home-dir /var/lib/casestream --create-home --shell /usr/sbin/nologin casestream \
+    && install -d -m 700 -o casestream -g casestream /var/lib/casestream-keys
 COPY --from=build /opt/casestream /opt/casestream
 ENV PATH="/opt/casestream/bin:$PATH" \
     PYTHONUNBUFFERED=1 \

@@ -38,7 +38,7 @@ ALLOWED = frozenset(
     event level time logger process instance role
     trace_id span_id request_id causation dropped_keys
     tenant_id principal user_id aggregate aggregate_id event_id event_type message_type action code status reason
-    kind fingerprint incident_id work_item_id version cycle sequence
+    kind fingerprint incident_id work_item_id key_id version cycle sequence
     topic topics group partition partitions offset offsets next_offset key_hash epoch generation member fence step
     shard shards term floor owner lease page unsent rows records batch bytes size limit count total
     applied refused duplicates parked waiting redriven discarded released gaps

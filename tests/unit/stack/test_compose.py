@@ -15,8 +15,8 @@ from runtime.stack.kafka import SETTINGS
 
 COMPOSE: dict[str, Any] = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-ROLES = ("api", "relay", "work-items", "projections", "workers")
-ONE_SHOTS = ("migrate", "topics", "issuer")
+ROLES = ("api", "relay", "work-items", "cases", "projections", "workers", "ddl")
+ONE_SHOTS = ("migrate", "topics", "issuer", "keks")
 OURS = (*ROLES, *ONE_SHOTS)
 SERVERS = ("postgres", "kafka")
 
@@ -48,7 +48,7 @@ def test_the_settings_model_knows_every_variable(service: str) -> None:
     assert set(environment(service)) <= set(variables())
 
 
-@pytest.mark.parametrize("role", [role for role in OURS if role != "issuer"])
+@pytest.mark.parametrize("role", [role for role in OURS if role not in ("issuer", "keks")])
 def test_the_settings_accept_what_a_role_is_given(role: str) -> None:
     settings = Settings.load(environment(role))
     assert settings.kafka_bootstrap_servers == "kafka:9092"
@@ -60,7 +60,7 @@ def test_the_api_listens_for_its_published_port_and_trusts_the_development_issue
     assert (settings.http.host, settings.http.allow_remote) == ("0.0.0.0", True)
     assert SERVICES["api"]["ports"][0].endswith(f":{settings.http.port}")
     [issuer] = settings.jwt_issuers
-    [mount] = SERVICES["api"]["volumes"]
+    mount = SERVICES["api"]["volumes"][0]
     assert issuer.jwks.startswith(mount.split(":")[1])
 
 
@@ -91,8 +91,29 @@ def test_a_service_waits_for_health_or_for_completion_and_for_nothing_unknown(se
 
 
 @pytest.mark.parametrize("role", ROLES)
+def test_keys_lie_in_a_database_and_a_volume_of_their_own(role: str) -> None:
+    settings = Settings.load(environment(role))
+    assert settings.keys_database_url is not None
+    assert settings.keys_database_url.get_secret_value().endswith("@postgres:5432/casestream_keys")
+    mounts = [mount.split(":") for mount in SERVICES[role]["volumes"]]
+    [folder] = [place for volume, place, *_ in mounts if volume == "keys"]
+    assert {str(settings.keys.kek_file), str(settings.keys.ledger_file)} == {f"{folder}/keks.json", f"{folder}/shredded.jsonl"}
+    assert SERVICES["keks"]["entrypoint"][-1] == str(settings.keys.kek_file)
+    assert f"casestream {folder}" in (PROJECT / "Dockerfile").read_text(), "the volume takes the folder's owner from the image"
+
+
+def test_the_keys_database_is_made_with_the_main_one() -> None:
+    mounted = [mount.split(":") for mount in SERVICES["postgres"]["volumes"] if mount.startswith("./")]
+    scripts = {place: (PROJECT / source).read_text() for source, place, *_ in mounted}
+    wrapper = scripts["/docker-entrypoint-initdb.d/20-keys.sql"]
+    assert "create database casestream_keys;" in wrapper
+    assert "\\i /keys.sql" in wrapper
+    assert "cs_keys" in scripts["/keys.sql"]
+
+
+@pytest.mark.parametrize("role", ROLES)
 def test_roles_start_after_migrations_and_topics(role: str) -> None:
-    assert {"postgres", "kafka", "migrate", "topics"} <= set(SERVICES[role]["depends_on"])
+    assert {"postgres", "kafka", "migrate", "topics", "keks"} <= set(SERVICES[role]["depends_on"])
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -116,8 +116,10 @@ async def diff_mapping(
     """What differs between two wordings of the class: file, effective, draft, or versions by number."""
 
     async def effect(conn: Connection) -> Response:
-        left = await reads.words_of(conn, request.door.classes, class_name, old)
-        right = await reads.words_of(conn, request.door.classes, class_name, new)
+        files = request.door.classes
+        left, right = [
+            reads.normalised(files, class_name, await reads.words_of(conn, files, class_name, which)) for which in (old, new)
+        ]
         return json_answer({"className": class_name, "differences": reads.differences(left, right)})
 
     return await request.in_transaction(effect)

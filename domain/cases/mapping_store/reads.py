@@ -96,6 +96,12 @@ async def list_table_versions(conn: Connection, names: Sequence[str]) -> dict[st
     return {row["name"]: (row["version"], row["fingerprint"]) for row in rows}
 
 
+def normalised(files: Graph, class_name: str, words: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The words without what is default, and with the module that they belong to: two wordings that mean the same are equal."""
+    definition, problems = read_body(words, 0, module_of(files, class_name))
+    return words if definition is None or problems else form_of(definition)
+
+
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What differs between two wordings of a class: words of the class, then mappings by column. Pure.
 

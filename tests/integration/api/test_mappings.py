@@ -63,20 +63,19 @@ async def test_a_class_is_drafted_published_resolved_and_disabled(editing: Editi
     assert (await editing.get(f"/{ORDER}")).json()["draft"]["mappings"][1]["plainColumn"] == "region"
 
     changes = (await editing.get(f"/{ORDER}/diff")).json()["differences"]
-    assert {(change["column"], change["word"]) for change in changes} == {
-        ("customer", None), ("region", None), (None, "mixins"),
-    } | {(None, word) for word in {change["word"] for change in changes if change["column"] is None}}  # fmt: skip
+    said = {(change["column"], change["word"]) for change in changes}
+    assert said == {("customer", None), ("region", None), (None, "mixins")}
 
     published = await editing.post(ORDER, "publish", if_match=saved.headers["etag"])
     assert published.status_code == 200, published.text
     assert {"name": "case_plain_order", "change": "changed"} in published.json()["tables"]
 
     resolved = (await editing.get(f"/{ORDER}/resolve")).json()
-    said = {each["column"]: each["provenance"] for each in resolved["columns"]}
-    assert said["region"] == {
+    sources = {each["column"]: each["provenance"] for each in resolved["columns"]}
+    assert sources["region"] == {
         "sourceClass": ORDER, "sourceKind": "db", "sourceModule": "shop", "sourceLocation": f"{ORDER}@1#/mappings/1",
     }  # fmt: skip
-    assert said["business_key"]["sourceKind"] == "file"
+    assert sources["business_key"]["sourceKind"] == "file"
     assert resolved["ancestry"] == [ORDER, "WorkObject", "FlowableObject"]
 
     disabled = await editing.post(ORDER, "disable", if_match=published.headers["etag"])
@@ -143,7 +142,7 @@ async def test_every_problem_is_told_at_once_with_its_place(editing: Editing) ->
         column("z", type="money"),
         {"plainColumn": "w", "jsonPath": "$.w", "surprise": 1},
         parent="com.shop.Absent",
-        mixins=[AUDIT, ORDER],
+        mixins=[AUDIT, "com.shop.Lost"],
     )
     found = pointers(await editing.put(body))
     assert {
@@ -153,7 +152,8 @@ async def test_every_problem_is_told_at_once_with_its_place(editing: Editing) ->
         ("/definition/mappings/4/type", "form"),
         ("/definition/mappings/5", "form"),
         ("/definition/parent", "unknown-parent"),
-    } <= found or "cycle" in {code for _, code in found}
+        ("/definition/mixins", "unknown-mixin"),
+    } <= found
     assert (await editing.get(f"/{ORDER}")).json()["draft"] is None
     assert await editing.served.rows("select from mapping_definitions") == []
 
@@ -162,7 +162,6 @@ async def test_a_column_name_never_becomes_sql(editing: Editing) -> None:
     for name in ('a" text); drop table cases; --', "a'b", "a\\b", "a\nb", "ünïcode", "", " ", "a b", "1a", "tableoid"):
         answer = await editing.put(order(column(name, "$.x")))
         assert answer.status_code == 422, name
-        assert "drop table" not in answer.text or "is an error of form" not in answer.text
 
 
 async def test_what_is_no_definition_is_refused(editing: Editing) -> None:

@@ -73,7 +73,7 @@ create table rebuild_offsets (
 -- Stored snapshots that could not be put into the table. Ids only: the snapshot itself stays in the store.
 create table rebuild_parked (
     tenant_id  text not null references tenants,
-    rebuild_id uuid not null references rebuilds on delete cascade,
+    rebuild_id uuid not null,
     seq        bigint not null,
     case_id    text not null,
     version    bigint not null,

@@ -56,10 +56,8 @@ ROWS: dict[str, str] = {
     " sha256('x'))",
     "public.audit_heads": "insert into audit_heads (tenant_id, number, length, head, signed_at, key_id, signature)"
     " values ($1, 1, 1, sha256('x'), now(), 'k', sha256('x') || sha256('y'))",
-    "public.rebuild_parked": "with made as (insert into rebuilds (rebuild_id, name, source, ordered_by)"
-    " values (gen_random_uuid(), $1, 'store', 'u') returning rebuild_id)"
-    " insert into rebuild_parked (tenant_id, rebuild_id, seq, case_id, version, reason)"
-    " select $1, rebuild_id, 1, 'c', 1, 'r' from made",
+    "public.rebuild_parked": "insert into rebuild_parked (tenant_id, rebuild_id, seq, case_id, version, reason)"
+    " values ($1, gen_random_uuid(), 1, 'c', 1, 'r')",
     "projections.work_item_board__v1": "insert into projections.work_item_board__v1 (tenant_id, work_item_id, status,"
     " status_since, last_change_at, version, ce_source, ce_sequence) values ($1, 'w', 'open', now(), now(), 1, 's', 1)",
 }

@@ -4,10 +4,18 @@ import re
 from pathlib import Path
 
 from api.problems import CATALOGUE
-from api.routes import ADMINS, EDITORS, OPERATORS, READERS, ROUTES
+from api.routes import ADMINS, EDITORS, MAPPING_EDITORS, MAPPING_READERS, OPERATORS, READERS, ROUTES
 
 PAGES = Path(__file__).resolve().parents[3] / "docs" / "reference"
-WORDS = {READERS: "readers", EDITORS: "editors", ADMINS: "admin", OPERATORS: "operator, admin", None: "everybody"}
+WORDS = {
+    READERS: "readers",
+    EDITORS: "editors",
+    ADMINS: "admin",
+    OPERATORS: "operator, admin",
+    MAPPING_EDITORS: "mapping-editor",
+    MAPPING_READERS: "mapping readers",
+    None: "everybody",
+}
 
 
 def test_every_problem_has_a_row_with_cause_and_cure() -> None:

@@ -27,17 +27,10 @@ from runtime.keys.ledger_file import LedgerEntry, LedgerFile
 from runtime.keys.store import queries as keys_queries
 from runtime.postgres import tenants_transaction
 from runtime.sql import load_queries
-from schemas.errors import Rejected
 
 queries = load_queries(__file__)
 
 _UNFINISHED = 100
-SHREDDED = "SUBJECT_ERASED"
-
-
-def refusal(tenant: str, subject: str) -> Rejected:
-    """The answer to a write for a shredded subject (HTTP 410)."""
-    return Rejected(SHREDDED, f"subject {subject} was erased: nothing more is stored for it", {"subjectId": subject})
 
 
 @dataclass(frozen=True, slots=True)

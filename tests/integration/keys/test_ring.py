@@ -57,7 +57,7 @@ async def test_a_key_opens_only_under_its_own_subject(keys_pool: asyncpg.Pool, r
     for stranger in (("other", "an"), BINH):
         assert await fresh(keys_pool).secrets([(*stranger, an.key_id)]) == {}
     # Even the wrapped bytes themselves, copied to another subject's row, open nothing.
-    row = await keys_pool.fetchrow("select wrapped, kek_id from data_keys")
+    [row] = await keys_pool.fetch("select wrapped, kek_id from data_keys")
     await keys_pool.execute(
         "insert into data_keys (tenant_id, subject_id, key_id, generation, kek_id, wrapped) values ('acme','binh',$1,1,$2,$3)",
         an.key_id, row["kek_id"], row["wrapped"],
@@ -148,7 +148,7 @@ async def test_a_ring_refuses_a_keys_database_that_is_behind_or_absent(database:
 
 async def test_secrets_show_in_no_text(ring: KeyRing, keys_pool: asyncpg.Pool) -> None:
     key = (await ring.current([AN]))[AN]
-    row = await keys_pool.fetchrow("select wrapped, kek_id from data_keys")
+    [row] = await keys_pool.fetch("select wrapped, kek_id from data_keys")
     for shown in (repr(key), str(key), f"{key}", repr(ring), repr(Wrapped(row["kek_id"], row["wrapped"])), repr(provider())):
         assert key.secret.hex() not in shown
         assert repr(key.secret)[2:-1] not in shown

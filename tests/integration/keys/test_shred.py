@@ -99,7 +99,7 @@ async def test_a_shred_destroys_keys_purges_rows_and_proves_it(
     assert (report.keys_destroyed, report.rows) == (1, {"public.notes": 5})
     assert report.purged_at is not None
     assert await canaries(pools) == {"an": 0, "binh": 5}
-    assert await keys_pool.fetch("select subject_id from data_keys") == [("binh",)]
+    assert await keys_pool.fetchval("select array_agg(subject_id) from data_keys") == ["binh"]
     assert [one.place for one in file.read()] == [AN]
     assert await read_keys(keys_pool) == await read_main(pools["scan"]) == file.read() == [order]
     rows = await pools["superuser"].fetch("select action, reason, detail from audit_log order by at")
@@ -182,7 +182,7 @@ async def test_a_crash_after_any_step_is_resumed_to_the_same_end(
     assert report.purged_at is not None
     assert report.rows == {"public.notes": 5}, "each row counted once, over all rounds"
     assert await canaries(pools) == {"an": 0, "binh": 5}
-    assert await keys_pool.fetch("select subject_id from data_keys") == [("binh",)]
+    assert await keys_pool.fetchval("select array_agg(subject_id) from data_keys") == ["binh"]
     assert len(file.read()) == len(await read_keys(keys_pool)) == len(await read_main(pools["scan"])) == 1
     assert await pools["superuser"].fetchval("select count(*) from audit_log where action = 'keys.shredded'") == 1
 

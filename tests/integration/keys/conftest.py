@@ -51,7 +51,7 @@ async def pools(database: ClonedDatabase) -> AsyncIterator[dict[str, asyncpg.Poo
     """Pools of the main database by role, with two tenants in it."""
     async with AsyncExitStack() as stack:
         made = {
-            role: await stack.enter_async_context(asyncpg.create_pool(database.url(role), min_size=0, max_size=5))  # type: ignore[arg-type]
+            role: await stack.enter_async_context(asyncpg.create_pool(database.url(role), min_size=0, max_size=5))
             for role in ("worker", "scan", "api", "superuser")
         }
         for tenant in TENANTS:

@@ -60,8 +60,7 @@ async def test_list_rotate_and_rewrap(keys: Commands, ring: KeyRing, pools: Pool
     assert [row["generation"] for row in listed] == [1, 2]
     assert listed[1]["key_id"] == rotated["key_id"]
     assert "wrapped" not in listed[0]
-    moved = {"CASESTREAM_KEYS__KEKS": keks("kek-2", "kek-1")}
-    done = await keys("rewrap", **moved)
+    done = await keys("rewrap", CASESTREAM_KEYS__KEKS=keks("kek-2", "kek-1"))
     assert done == {"kek_id": "kek-2", "seen": 3, "rewrapped": 3, "broken": 0}
     assert [(row["kek_id"], row["keys"], row["subjects"]) for row in await keys("list")] == [("kek-2", 3, 2)]
     actions = await pools["superuser"].fetch("select tenant_id, action, object_id, reason from audit_log order by at")

@@ -57,7 +57,7 @@ def test_a_binding_has_one_text() -> None:
 async def test_production_refuses_keys_on_a_disk_or_in_an_environment(name: str, tmp_path: Path) -> None:
     settings = Settings.load({**ADDRESSES, "CASESTREAM_HOME": str(tmp_path)})
     # The settings' own rule says it first; a provider says it again, whoever built its settings.
-    production = settings.model_copy(update={"environment": "production", "keys": KeySettings(provider=name)})  # type: ignore[arg-type]
+    production = settings.model_copy(update={"environment": "production", "keys": KeySettings(provider=name)})
     with pytest.raises(ConfigurationError, match=f"CASESTREAM_KEYS__PROVIDER={name}: only for development"):
         async with open_provider(production):
             pass

@@ -238,7 +238,7 @@ WYCHEPROOF_HKDF = [
 
 @pytest.mark.parametrize(("key", "salt", "info", "expected"), WYCHEPROOF_HKDF)
 def test_the_second_decoders_hkdf_gives_the_published_values(key: str, salt: str, info: str, expected: str) -> None:
-    assert hkdf_sha512(*map(bytes.fromhex, (key, salt, info)), 64).hex() == expected
+    assert hkdf_sha512(bytes.fromhex(key), bytes.fromhex(salt), bytes.fromhex(info), 64).hex() == expected
 
 
 def test_hmac_sha512_gives_the_values_of_rfc_4231() -> None:

@@ -27,6 +27,7 @@ _FOR_TESTS = (
     "CASESTREAM_TORTURE_",
 )
 _ADDRESSES = ("DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS")
+_OF_THE_DATABASE = ("DATABASE_URL", "CASESTREAM_KEYS__LEDGER_FILE")
 # Production's topics are copied unless somebody says otherwise, and `rules` refuses fewer copies.
 _PRODUCTION_DEFAULTS = {"CASESTREAM_KAFKA__REPLICATION_FACTOR": "3", "CASESTREAM_KAFKA__MIN_INSYNC_REPLICAS": "2"}
 _PLACEHOLDERS = {"DATABASE_URL": "postgresql://absent", "KAFKA_BOOTSTRAP_SERVERS": "absent:1"}
@@ -99,11 +100,11 @@ def _take_production_defaults(reading: Reading) -> None:
 
 
 def _take_local_stack(reading: Reading) -> None:
-    """A running `casestream up` fills what nobody set. A given database keeps the stack's roles away from it."""
+    """A running `casestream up` fills what nobody set; a given database gets none of the stack's roles, and not its ledger."""
     local = _local_environment() if any(key not in reading.text for key in _ADDRESSES) else {}
     database_given = any(key.startswith("DATABASE_URL") for key in reading.text)
     for key, text in local.items():
-        if key in reading.text or key not in variables() or (database_given and key.startswith("DATABASE_URL")):
+        if key in reading.text or key not in variables() or (database_given and key.startswith(_OF_THE_DATABASE)):
             continue
         reading.take(key, text, "local stack")
 

@@ -91,6 +91,9 @@ def stack_environment(home: Home) -> dict[str, str] | None:
         "DATABASE_URL": f"postgresql://{_BASE_ROLE}:{password}@{_LOOPBACK}:{state.postgres_port}/{_DATABASE}",
         "KAFKA_BOOTSTRAP_SERVERS": state.bootstrap_servers,
         "CASESTREAM_JWT_ISSUERS": json.dumps([development_issuer(home)]),
+        # Whole paths: a command may be started from any folder.
+        "CASESTREAM_KEYS__KEK_FILE": str(home.keks),
+        "CASESTREAM_KEYS__LEDGER_FILE": str(home.keks.with_name(f"shredded-{_DATABASE}.jsonl")),
     }
 
 

@@ -141,9 +141,11 @@ def test_a_running_local_stack_fills_what_nobody_set(tmp_path: Path, monkeypatch
     assert settings.kafka_bootstrap_servers == "127.0.0.1:9192"
     assert settings.database_url.get_secret_value() == local["DATABASE_URL"]
     assert settings.jwt_issuers[0].issuer == DEVELOPMENT_ISSUER
+    assert settings.keys.ledger_file == tmp_path / "keys" / "shredded-casestream.jsonl"
     given = Settings.load({"DATABASE_URL": "postgresql://elsewhere/db"})
+    assert given.keys.ledger_file is None, "the stack's ledger is about the stack's subjects"
     assert given.database_url.get_secret_value() == "postgresql://elsewhere/db"
-    assert len(problems_of(CASESTREAM_ENVIRONMENT="production")) == 6
+    assert len(problems_of(CASESTREAM_ENVIRONMENT="production")) == 7
 
 
 def test_production_takes_copies_and_refuses_what_is_unsafe() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from api.problems import CATALOGUE
 from api.routes import ADMINS, EDITORS, MAPPING_EDITORS, MAPPING_READERS, OPERATORS, READERS, ROUTES
+from domain.cases.decisions import MAY_LIST, MAY_READ
 
 PAGES = Path(__file__).resolve().parents[3] / "docs" / "reference"
 WORDS = {
@@ -14,6 +15,8 @@ WORDS = {
     OPERATORS: "operator, admin",
     MAPPING_EDITORS: "mapping-editor",
     MAPPING_READERS: "mapping readers",
+    MAY_LIST: "readers, case readers",
+    MAY_READ: "case readers",
     None: "everybody",
 }
 

@@ -28,6 +28,7 @@ from runtime.stack.parts import MissingPart
 from runtime.stack.ports import LOOPBACK, answers, is_free
 from runtime.stack.postgres import PostgresServer
 from runtime.stack.postgres_programs import find_postgres
+from runtime.stack.roles import DATABASE, KEYS_DATABASE
 from runtime.stack.state import StackState, read_secrets, read_state
 from schemas.errors import ConfigurationError
 
@@ -158,24 +159,36 @@ def _database(home: Home) -> list[Finding]:
     if state is None or known is None or not _postgres(home, state).sound:
         return []
     server = PostgresServer(home.postgres, home.logs / "postgres.log", state.postgres_port, known.superuser)
-    return [ask(_migrations(server.url("casestream", "cs_migrate", known.roles)))]
+    return [
+        ask(_migrations("", server.url(DATABASE, "cs_migrate", known.roles), migrations.DIRECTORY)),
+        ask(_migrations("keys ", server.url(KEYS_DATABASE, "cs_migrate", known.roles), migrations.KEYS_DIRECTORY)),
+    ]
 
 
-async def _migrations(url: str) -> Finding:
+async def _migrations(which: str, url: str, directory: Path) -> Finding:
     try:
         connection = await asyncpg.connect(url, timeout=5)
     except (asyncpg.InvalidCatalogNameError, asyncpg.InvalidAuthorizationSpecificationError):
-        return Finding("database", False, "the database or its roles are missing", _UP)
+        return Finding(f"{which}database", False, "the database or its roles are missing", _UP)
     try:
-        pending = await migrations.pending(connection)
+        pending = await migrations.pending(connection, directory)
     except ConfigurationError as error:
-        return Finding("migrations", False, error.problems[0], "restore the migration file")
+        return Finding(f"{which}migrations", False, error.problems[0], "restore the migration file")
     finally:
         await connection.close()
     if pending:
         names = ", ".join(migration.name for migration in pending)
-        return Finding("migrations", False, f"{len(pending)} not applied: {names}", "casestream db migrate")
-    return Finding("migrations", True, "all applied")
+        return Finding(f"{which}migrations", False, f"{len(pending)} not applied: {names}", "casestream db migrate")
+    return Finding(f"{which}migrations", True, "all applied")
+
+
+def _keks(home: Home) -> list[Finding]:
+    """Without its key-encryption key a stack's snapshots stay closed."""
+    if read_state(home) is None:
+        return []
+    if not home.keks.exists():
+        return [Finding("key-encryption key", False, f"{home.keks} is gone: restore it, or give the stack's data up", _UP)]
+    return [Finding("key-encryption key", True, str(home.keks))]
 
 
 def _issuer(home: Home) -> list[Finding]:
@@ -206,5 +219,6 @@ _CHECKS: tuple[Callable[[Home], list[Finding]], ...] = (
     _secrets,
     _servers,
     _database,
+    _keks,
     _issuer,
 )

@@ -16,6 +16,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from demo.cases.report import Login, show_cases
+from demo.cases.snapshots import incident_snapshots
+from demo.cases.story import CaseChapter
 from demo.generator import incidents
 from demo.people import write_directory
 from demo.processes import Processes
@@ -28,6 +31,7 @@ from runtime.cli.publish import read_rows, tokens_of
 from runtime.postgres import role_url, with_user
 from runtime.settings import Settings
 from runtime.stack.home import Home, default_home, write_private
+from runtime.stack.issuer import open_issuer, sign
 from schemas.errors import TransientError
 
 MAPPING = Path(__file__).resolve().parents[2] / "definitions" / "demo" / "incidents.yaml"
@@ -71,18 +75,36 @@ async def _run(processes: Processes, mapping: ImportMapping, rows: Sequence[Row]
     await processes.ready()
     console.print(f"all processes run: {processes.url}, log {processes.log}", highlight=False)
     columns = (TextColumn("{task.description:<30}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    story = Demo(settings, processes, mapping, rows, run=time.strftime("%Y%m%d%H%M%S"))
+    run = time.strftime("%Y%m%d%H%M%S")
+    story = Demo(settings, processes, mapping, rows, run)
     with Progress(*columns, console=console) as progress:
         books = await story.go(tokens_of([], mapping.tenants), progress)
     url = with_user(role_url(settings, "migrate"), ANALYST)
     password = _password_file(home).read_text(encoding="utf-8").strip()
+    owner = await asyncpg.connect(role_url(settings, "migrate"))
     analyst = await asyncpg.connect(url, password=password, user=ANALYST)
     try:
         balanced = await show(console, books, analyst, processes.url)
+        console.rule("Cases")
+        chapter = CaseChapter(settings, processes.url, _readers(mapping.tenants), incident_snapshots(rows, mapping, run), run)
+        with Progress(*columns, console=console) as progress:
+            told = await chapter.go(owner, analyst, _typed, home.root / "demo", progress)
+        balanced = show_cases(console, told, Login(url, _password_file(home))) and balanced
     finally:
         await analyst.close()
+        await owner.close()
     console.print(_psql(url, _password_file(home)), highlight=False, soft_wrap=True)
     return balanced
+
+
+async def _typed(arguments: Sequence[str]) -> str:
+    return await asyncio.to_thread(_casestream, arguments)
+
+
+def _readers(tenants: Sequence[str]) -> dict[str, str]:
+    """A token per tenant of somebody who may read cases."""
+    issuer = open_issuer(default_home())
+    return {tenant: sign({"sub": "demo", "tenant": tenant, "roles": ["case-reader"]}, issuer) for tenant in tenants}
 
 
 def _psql(url: str, password_file: Path) -> str:
@@ -105,14 +127,15 @@ def _password_file(home: Home) -> Path:
     return home.root / "demo" / "analyst-password"
 
 
-def _casestream(arguments: Sequence[str]) -> None:
-    """Run a command of ours as a user would, and show it."""
+def _casestream(arguments: Sequence[str]) -> str:
+    """Run a command of ours as a user would, and show it; what it printed."""
     console.print(f"[dim]$ casestream {' '.join(arguments)}[/dim]", highlight=False, soft_wrap=True)
     done = subprocess.run(
         [sys.executable, "-m", "runtime.cli", *arguments], capture_output=True, text=True, env=os.environ, check=False
     )
     if done.returncode != 0:
         raise TransientError(f"casestream {arguments[0]} failed: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout
 
 
 def _how_to_stop(processes: Processes | None) -> None:

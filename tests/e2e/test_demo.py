@@ -68,6 +68,18 @@ def test_the_demo_balances_its_books(kept_demo: KeptDemo) -> None:
     assert re.search(r"of them duplicates absorbed\s+│\s+[1-9]", done.stdout)
 
 
+@pytest.mark.requirement("CD-3", "CD-4", "CD-13", "trap-80")
+def test_the_demo_rebuilds_a_table_under_traffic_and_forgets_a_person(kept_demo: KeptDemo) -> None:
+    told = kept_demo.done.stdout
+    assert "The books of the cases balance." in told, told[-4000:]
+    assert re.search(r"an analyst asked [\d,]+ times and got 0 errors", told)
+    assert "parity: equal" in told
+    assert re.search(r"forgotten in [\d.]+ s: [1-9]\d* rows before, 0 after", told)
+    for warehouse in ("Da Nang", "Hanoi", "Hue"):
+        assert re.search(rf"{warehouse}\s+\|\s+\d+", told), "psql answers with the new column"
+    assert re.search(r"SKU-\d+ │\s+\d+", told), "DuckDB answers"
+
+
 @pytest.mark.timeout(120)
 def test_the_tutorials_commands_do_what_it_says(kept_demo: KeptDemo) -> None:
     blocks = re.findall(r"```sh\n(.*?)```", TUTORIAL.read_text(encoding="utf-8"), re.DOTALL)

@@ -1,0 +1,1 @@
+"""The demo's second chapter: cases. Snapshots become tables, a column is mapped and rebuilt, a person is forgotten."""

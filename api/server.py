@@ -15,6 +15,7 @@ from domain.operations.retries import RETRIES
 from runtime.keys.ring import open_key_ring
 from runtime.logging import get_logger
 from runtime.postgres import open_pool
+from runtime.running.process import freeze_what_is_loaded
 from runtime.settings import Settings
 
 log = get_logger(__name__)
@@ -53,6 +54,7 @@ async def run(
                 keys=keys,
                 statements_of=statements_of,
             )
+            freeze_what_is_loaded()
             host, port = listener.getsockname()[:2]
             log.info("listening", host=host, port=port)
             await serve(app, listener, stop)

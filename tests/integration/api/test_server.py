@@ -1,6 +1,7 @@
 """The server process: loopback, a chosen port, a graceful end; and what it writes to its log."""
 
 import asyncio
+import gc
 import io
 import json
 from uuid import uuid4
@@ -28,6 +29,18 @@ async def test_it_listens_on_loopback_and_ends_when_it_is_told_to(served: Served
         assert (alive.json(), "server" in alive.headers) == ({"status": "ok"}, False)
         # No issuer is configured here: ready is another matter than alive.
         assert (await client.get("/readyz")).status_code == 503
+    stop.set()
+    await asyncio.wait_for(running, 10)
+
+
+async def test_no_full_collection_walks_over_the_application(served: Served) -> None:
+    stop, listener = asyncio.Event(), listen(served.settings)
+    frozen = gc.get_freeze_count()
+    running = asyncio.create_task(run(served.settings, stop, listener=listener))
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}") as client:
+        await client.get("/livez")
+    assert gc.get_freeze_count() > max(frozen, 50_000)
+    gc.unfreeze()
     stop.set()
     await asyncio.wait_for(running, 10)
 

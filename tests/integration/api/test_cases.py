@@ -38,7 +38,7 @@ async def test_sensitive_fields_are_masked_without_their_role(served: Served) ->
     read = await served.client.get(f"{CASES}/c-1?reason=audit", headers=reader(served))
     body = read.json()
     assert (body["masked"], body["document"]["customer"]) == (True, {"name": MASKED, "email": MASKED})
-    assert "12.50" in read.text
+    assert "12.5" in read.text
     assert "12345678901234567890123" in read.text
     assert CANARY not in read.text
 

@@ -4,7 +4,17 @@ import re
 from pathlib import Path
 
 from api.problems import CATALOGUE
-from api.routes import ADMINS, EDITORS, MAPPING_EDITORS, MAPPING_READERS, OPERATORS, READERS, ROUTES
+from api.routes import (
+    ADMINS,
+    EDITORS,
+    MAPPING_EDITORS,
+    MAPPING_READERS,
+    OPERATORS,
+    READERS,
+    REBUILD_READERS,
+    REBUILDERS,
+    ROUTES,
+)
 from domain.cases.decisions import MAY_LIST, MAY_READ
 
 PAGES = Path(__file__).resolve().parents[3] / "docs" / "reference"
@@ -15,6 +25,8 @@ WORDS = {
     OPERATORS: "operator, admin",
     MAPPING_EDITORS: "mapping-editor",
     MAPPING_READERS: "mapping readers",
+    REBUILDERS: "projection-operator",
+    REBUILD_READERS: "projection readers",
     MAY_LIST: "readers, case readers",
     MAY_READ: "case readers",
     None: "everybody",

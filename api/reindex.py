@@ -81,8 +81,10 @@ async def list_rebuilds(request: DoorRequest, limit: Limit = 50, cursor: Cursor 
     async def read(conn: Connection, after: Position | None, size: int) -> tuple[Sequence[Row], Position | None]:
         seen = (datetime.fromisoformat(after[0]), UUID(after[1])) if after else None
         rows = await commands.list_rebuilds(conn, after=seen, most=size + 1)
-        last = rows[size - 1] if len(rows) > size else None
-        return rows[:size], last and (last["ordered_at"].isoformat(), str(last["rebuild_id"]))
+        if len(rows) <= size:
+            return rows, None
+        last = rows[size - 1]
+        return rows[:size], (last["ordered_at"].isoformat(), str(last["rebuild_id"]))
 
     return await answer_page(request, cursor=cursor, limit=limit, filters={}, read=read, view=_view)
 

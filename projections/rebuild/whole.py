@@ -182,7 +182,7 @@ class _Look:
 def same(column: ColumnSpec, found: Any, expected: Any) -> bool:
     """Whether a stored value is the projected one: jsonb keeps no spaces and no order of members, numbers no zeros."""
     if column.type == "jsonb" and column.sensitivity == "none" and found is not None and expected is not None:
-        return _parsed(found) == _parsed(expected)
+        return bool(_parsed(found) == _parsed(expected))
     return bool(found == expected)
 
 

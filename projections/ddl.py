@@ -72,6 +72,7 @@ def create_statements(spec: TableSpec, version: int) -> list[str]:
         _create(place(spec.name, version), SYSTEM_COLUMNS, spec.columns, ("tenant_id", "case_id")),
         # Erasing a subject and the ledger's check find its rows by this.
         f"create index on {place(spec.name, version)} (tenant_id, subject_id)",
+        *_indexes(spec, version),
         *_rights_and_comments(spec.name, version, _about(spec, version), SYSTEM_COLUMNS, spec.columns),
     ]
     for child in spec.children:

@@ -1,0 +1,1 @@
+"""How rows get into table versions, and how analysts' questions fare under row level security."""

@@ -103,5 +103,5 @@ async def _time(conn: asyncpg.Connection, sql: str, rounds: int) -> float:
 
 
 async def _access(conn: asyncpg.Connection, sql: str) -> str:
-    lines = [row[0].strip().removeprefix("->  ") for row in await conn.fetch(f"explain (costs off) {sql}")]
+    lines = [str(row[0]).strip().removeprefix("->  ") for row in await conn.fetch(f"explain (costs off) {sql}")]
     return next((line for line in lines if "case_plain_order_case" in line or ("bench_" in line and "Scan" in line)), lines[0])

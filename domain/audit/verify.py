@@ -23,7 +23,8 @@ PAGE = 10_000
 # One tampering may break everything behind it; more lines say nothing new.
 _MOST = 20
 _FIRST_ID = "00000000-0000-0000-0000-000000000000"
-_FIELDS = ("tenant_id", "audit_id", "at", "actor", "action", "object_type", "object_id", "reason", "detail")
+# Columns of page_of_chain before those of the entry.
+_LINK_COLUMNS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ async def _walk_chain(conn: Connection, tenant_id: str, heads: dict[int, set[byt
                 verdict.add("gap", expected, None, f"links {expected} to {position - 1} are gone")
             elif row["audit_id"] is None:
                 verdict.add("deleted", position, row["link_id"], "the linked entry is gone")
-            elif hash_of(before, position, Entry(*(row[name] for name in _FIELDS))) != row["hash"]:
+            elif hash_of(before, position, Entry(*row[_LINK_COLUMNS:])) != row["hash"]:
                 verdict.add("changed", position, row["link_id"], "the entry is not the one that was linked: edited or swapped")
             before = row["hash"]
             if position in heads:

@@ -41,6 +41,8 @@ _TRANSITIONS: dict[tuple[State, Event], State] = {
     ("prepared", "scan"): "scanning",
     ("prepared", "catch-up"): "catching-up",
     ("prepared", "fail"): "failed",
+    ("scanning", "fail"): "failed",
+    ("catching-up", "fail"): "failed",
     ("scanning", "catch-up"): "catching-up",
     ("catching-up", "finish"): "ready",
     # An operator wants what could not be put into the table to be tried again.

@@ -86,7 +86,8 @@ class Conductor:
                     raise
                 # Live tables are served by the same process: a rebuild's bug must not take them down with it.
                 log.error("a rebuild failed", rebuild_id=str(row["rebuild_id"]), error=error)
-                await self._move(row, "fail", f"{type(error).__name__}; the log of {self._settings.instance} says more")
+                event: Event = "refuse" if row["version"] is None else "fail"
+                await self._move(row, event, f"{type(error).__name__}; the log of {self._settings.instance} says more")
 
     async def close(self) -> None:
         """Let go of the broker; the next round that needs it connects anew."""
@@ -287,8 +288,10 @@ class Conductor:
         return [row["trial_tenant"]] if row["trial_tenant"] else await all_tenants(self._scan)
 
     async def _move(self, row: Row, event: Event, message: str = "") -> None:
-        async with self._worker.acquire() as conn, conn.transaction():
+        async with tenants_transaction(self._worker, []) as conn:
             moved = await commands.move(conn, row["rebuild_id"], event, message)
+            if event == "fail" and not isinstance(moved, Rejected):
+                await open_incidents(conn, [_failed(row, message)])
         if not isinstance(moved, Rejected):
             log.info("rebuild moved", rebuild_id=str(row["rebuild_id"]), state=moved["state"], reason=message)
 
@@ -300,6 +303,18 @@ class Conductor:
 async def all_tenants(scan: asyncpg.Pool) -> list[str]:
     """Every tenant's id: only the scanning role may list them."""
     return await queries.list_tenants(scan)  # type: ignore[no-any-return]
+
+
+def _failed(row: Row, why: str) -> Incident:
+    return Incident(
+        tenant_id="",
+        kind="rebuild-failed",
+        fingerprint="rebuild-failed",
+        object_type="rebuild",
+        object_id=str(row["rebuild_id"]),
+        summary=f"the rebuild of {row['name']}.v{row['version']} failed: {why}",
+        cure=f"mend the cause; casestream projection retire {row['name']} --version {row['version']}; order it again",
+    )
 
 
 def _paused(row: Row, version: TableVersion, why: str) -> Incident:

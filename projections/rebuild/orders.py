@@ -154,7 +154,7 @@ class OrderClerk:
         async with tenants_transaction(self._worker, []) as conn:
             rebuild = await queries.find_rebuild_of(conn, name=version.name, version=version.version)
             objects = [version.label, version.group.name, *([str(rebuild)] if rebuild else [])]
-            kinds = ["parity-failed", "rebuild-paused", "group-stopped", "projection-failed"]
+            kinds = ["parity-failed", "rebuild-paused", "rebuild-failed", "group-stopped", "projection-failed"]
             await close(conn, kinds, objects, actor=row["requested_by"], resolution="the version is retired")
 
     async def _ddl(self, row: Row, kind: ddl_orders.Kind) -> Row | None:

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 import asyncpg
 import pytest
 
+from runtime.cli.roles import ROLES
 from runtime.stack.kafka import KafkaCluster
 from runtime.stack.ports import free_ports
 from tests.e2e.operations.commands import Running, casestream, is_alive, is_ready, metric, running
@@ -90,7 +91,7 @@ async def test_the_supervisor_restarts_a_killed_child_and_leaves_with_all_of_the
     await produce(fresh_kafka, TOPIC, events_of("i1", 3))
     (port,) = free_ports(1)
     environ = environ_for(database, fresh_kafka, CASESTREAM_HEALTH__PORT=str(port))
-    only = [word for role in ("api", "relay", "work-items", "workers") for word in ("--count", f"{role}=0")]
+    only = [word for role in ROLES if role != "projections" for word in ("--count", f"{role}=0")]
 
     async with running(environ, "all", *only) as supervisor:
         await until(lambda: is_ready(port), deadline=30, what="the child's readiness")
@@ -107,7 +108,7 @@ async def test_the_supervisor_restarts_a_killed_child_and_leaves_with_all_of_the
 
 
 async def test_children_leave_when_their_supervisor_is_killed(database: ClonedDatabase, fresh_kafka: FreshKafka) -> None:
-    only = [word for role in ("api", "relay", "work-items", "projections") for word in ("--count", f"{role}=0")]
+    only = [word for role in ROLES if role != "workers" for word in ("--count", f"{role}=0")]
     (port,) = free_ports(1)
     environ = environ_for(database, fresh_kafka, CASESTREAM_HEALTH__PORT=str(port))
 

@@ -18,8 +18,8 @@ from runtime.keys.ring import open_key_ring
 from runtime.postgres import open_pool
 from runtime.settings import Settings
 from tests.infrastructure.databases import ClonedDatabase
+from tests.infrastructure.keys import key_environment
 from tests.integration.api.serving import Listening, asgi_client
-from tests.integration.keys.conftest import keks
 from tests.unit.api.tokens import World, token
 
 ITEMS = "/api/crm/work-items"
@@ -84,8 +84,7 @@ def settings_for(database: ClonedDatabase, **changes: str) -> Settings:
         "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
         "CASESTREAM_HTTP__PORT": "0",
         "CASESTREAM_JWT_ISSUERS": json.dumps([]),
-        "CASESTREAM_KEYS__PROVIDER": "environment",
-        "CASESTREAM_KEYS__KEKS": keks("kek-1"),
+        **key_environment(database),
     }
     return Settings.load({**given, **changes})
 

@@ -162,13 +162,16 @@ async def tombstones_of(conn: Connection, tenant_id: str, subject_id: str, most:
 
 
 async def create_missing_versions(conn: Connection, versions: Iterable[tuple[str, int]] | None = None) -> list[str]:
-    """Create the tables of built-in versions that are not there yet, empty, with the first version's columns and rights.
+    """Create the tables of built-in versions that are not there yet nor retired, with the first version's columns and rights.
 
     Runs as the owner role, in `casestream db migrate`.
     """
     registered = [(table, number) for table, number, _ in PROJECTION_VERSIONS.values()]
     created = []
+    retired = {(version.name, version.version) for version in await list_versions(conn, states=["retired"])}
     for table, number in registered if versions is None else versions:
+        if (table, number) in retired:
+            continue
         if await queries.create_table_version(conn, table_name=table, version=number):
             created.append(f"{table}__v{number}")
         await queries.insert_table(conn, name=table, kind="builtin", topics=list(BUILTIN_TOPICS[table]))

@@ -10,7 +10,7 @@ from domain.cases.mapping.tables import ColumnSpec
 from projections import ddl, ddl_orders
 from projections.ddl_plan import plan_ddl
 from projections.ddl_role import DdlJob
-from projections.versions import create_version, find_version, list_versions, set_state
+from projections.versions import create_missing_versions, create_version, find_version, list_versions, set_state
 from schemas.errors import NotFound
 from tests.infrastructure.databases import ClonedDatabase
 from tests.integration.database.conftest import Connect, connect
@@ -230,6 +230,8 @@ async def test_a_built_in_table_joins_the_same_machinery(connect: Connect) -> No
         tuple(row)[:2] for row in before
     ]
     assert (await switch(conn, "work_item_board", 1)).state == "executed", "switching back is as quick"
+    assert await set_state(conn, "work_item_board", 2, {"standby"}, "retired")
+    assert await create_missing_versions(conn, [("work_item_board", 2)]) == [], "what was retired stays retired"
 
 
 @pytest.mark.requirement("CD-12")

@@ -9,7 +9,7 @@ from domain.cases.path_grammar import PathRefused, parse_path
 
 
 def masked(document: bytes, sensitive_paths: Sequence[str]) -> bytes:
-    """The document with MASKED wherever one of the paths points. A path that cannot be read masks everything: too much is
+    """The document with a mask wherever one of the paths points. A path that cannot be read masks everything: too much is
     hidden, never too little."""
     if not sensitive_paths:
         return document

@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from typing import Any
 
 import asyncpg
 import requests
@@ -26,7 +27,7 @@ def make_objects(address: str, database: ClonedDatabase) -> dict[str, str]:
     headers = {"Authorization": f"Bearer {token()}", "Idempotency-Key": uuid.uuid4().hex}
     made = requests.post(f"{address}/api/crm/work-items", json={"title": "Known"}, headers=headers, timeout=10)
     headers["Idempotency-Key"] = uuid.uuid4().hex
-    order = {"className": "com.app.OrderCase", "subjectId": "s-1", "variables": {"total": 1}}
+    order: dict[str, Any] = {"className": "com.app.OrderCase", "subjectId": "s-1", "variables": {"total": 1}}
     requests.post(f"{address}/api/v1/cases/c-1/snapshots", json=order, headers=headers, timeout=10).raise_for_status()
     return known_objects(made.json()["workItemId"], asyncio.run(make_incident(database)))
 

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from domain.cases.check_path.redaction import MASKED
+from domain.cases.check_path.redaction import MASK
 from tests.integration.api.conftest import CASES, Served
 
 CANARY = "Le Van Canary"
@@ -37,7 +37,7 @@ async def test_sensitive_fields_are_masked_without_their_role(served: Served) ->
     await served.store(variables=PERSON)
     read = await served.client.get(f"{CASES}/c-1?reason=audit", headers=reader(served))
     body = read.json()
-    assert (body["masked"], body["document"]["customer"]) == (True, {"name": MASKED, "email": MASKED})
+    assert (body["masked"], body["document"]["customer"]) == (True, {"name": MASK, "email": MASK})
     assert "12.5" in read.text
     assert "12345678901234567890123" in read.text
     assert CANARY not in read.text
@@ -110,7 +110,7 @@ async def test_forty_nine_levels_and_660_kilobytes_decide_themselves(served: Ser
 async def test_an_unknown_or_abstract_class_is_refused(served: Served) -> None:
     for name in ("com.app.Nobody", "WorkObject"):
         headers = served.headers(idempotency_key=str(uuid4()))
-        body = {"className": name, "subjectId": "s", "variables": {}}
+        body: dict[str, object] = {"className": name, "subjectId": "s", "variables": {}}
         answer = await served.client.post(f"{CASES}/c-9/snapshots", json=body, headers=headers)
         assert (answer.status_code, answer.json()["error"]) == (422, "UnknownCaseClass"), name
 

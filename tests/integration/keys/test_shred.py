@@ -354,7 +354,7 @@ async def test_only_lately_ordered_ones_are_looked_for_between_two_whole_looks(
     assert await settle(pools["scan"], keys_pool, file) == 1
 
 
-@pytest.mark.hole("header-holds-no-key")
+@pytest.mark.hole("no-key-in-snapshots")
 @pytest.mark.requirement("CD-2", "trap-84")
 async def test_wrapped_keys_and_secrets_are_nowhere_in_the_main_database(
     pools: Pools, keys_pool: asyncpg.Pool, ring: KeyRing, shredder: Shredder

@@ -54,7 +54,7 @@ def test_a_snapshot_of_the_first_release_opens() -> None:
     assert bytes.fromhex(FROZEN) == SEALED
 
 
-@pytest.mark.hole("header-holds-no-key")
+@pytest.mark.hole("no-key-in-snapshots")
 @pytest.mark.requirement("trap-84")
 def test_the_header_names_the_key_and_holds_none() -> None:
     derived = hkdf_sha512(KEY, SALT, b"casestream snapshot 1.1: key and commitment", 64)

@@ -32,6 +32,7 @@ _REFUSAL = "the snapshot cannot be opened: it is damaged, of another place, or i
 
 # Where the parts begin.
 _KEY_ID, _SALT, _COMMITMENT, _NONCE, _CIPHERTEXT = 6, 22, 54, 86, 98
+_LONG = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +68,10 @@ def open_sealed(key: bytes, context: Context, sealed: bytes) -> bytes:
     derived = _derive(key, sealed[_SALT:_COMMITMENT])
     if not compare_digest(derived[32:], sealed[_COMMITMENT:_NONCE]):
         raise DecryptionFailed(_REFUSAL)
+    # A view of what is long: its copy would cost more than its decryption.
+    ciphertext = sealed[_CIPHERTEXT:] if len(sealed) < _LONG else memoryview(sealed)[_CIPHERTEXT:]
     try:
-        return AESGCM(derived[:32]).decrypt(sealed[_NONCE:_CIPHERTEXT], sealed[_CIPHERTEXT:], head + _place(context))
+        return AESGCM(derived[:32]).decrypt(sealed[_NONCE:_CIPHERTEXT], ciphertext, head + _place(context))
     except (InvalidTag, TypeError):
         # TypeError: a place that no JSON text can name, so nothing was ever sealed for it.
         raise DecryptionFailed(_REFUSAL) from None

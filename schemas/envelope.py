@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 
 from schemas.errors import UndecodableMessage
+from schemas.instants import format_time
 from schemas.structured import read_structured
 from schemas.tenants import is_tenant_id
 
@@ -56,11 +57,6 @@ class CloudEvent:
     causation: tuple[str, ...] = ()
     traceparent: str | None = None
     content_type: str = JSON
-
-
-def format_time(moment: datetime) -> str:
-    """RFC 3339 in UTC with microseconds, so that text order is time order."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def to_headers(event: CloudEvent) -> list[tuple[str, bytes | None]]:

@@ -15,7 +15,7 @@ from datetime import datetime
 
 import orjson
 
-from schemas.envelope import format_time
+from schemas.instants import format_time
 
 # The chain of deeds that belong to no tenant, where a name is needed.
 NO_TENANT = "-"

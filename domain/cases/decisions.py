@@ -18,8 +18,8 @@ from domain.cases import refusals
 from domain.cases.case import Case, CaseClass, taken_names
 from schemas.caller import Caller
 from schemas.cases import RemoveCase, StoreSnapshot
-from schemas.envelope import format_time
 from schemas.errors import Rejected
+from schemas.instants import format_time
 
 MAY_STORE = frozenset({"agent", "supervisor", "admin", "import", "engine"})
 MAY_LIST = MAY_STORE | {"viewer", "case-reader", "case-reader-sensitive"}

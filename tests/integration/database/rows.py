@@ -46,8 +46,8 @@ ROWS: dict[str, str] = {
     f" values ($1, '{ITEM}', gen_random_uuid(), 'b', 'u', 'KAFKA')",
     "public.work_item_instances": "insert into work_item_instances (tenant_id, work_item_id, instance_id, status, cycle)"
     f" values ($1, '{ITEM}', 'i', 'running', 0)",
-    "public.cases": "insert into cases (tenant_id, case_id, class_name, subject_id, version, created_at, created_by, updated_at,"
-    " updated_by) values ($1, 'c', 'Order', 's', 1, now(), 'u', now(), 'u')",
+    "public.cases": "insert into cases (tenant_id, case_id, class_name, subject_id, version, created_at, created_by,"
+    " updated_at, updated_by) values ($1, 'c', 'Order', 's', 1, now(), 'u', now(), 'u')",
     "public.sys_case_data_store": "insert into sys_case_data_store (tenant_id, case_id, version, class_name, subject_id,"
     " snapshot, stored_at, stored_by, source) values ($1, 'c', 1, 'Order', 's', 'x', now(), 'u', 'KAFKA')",
     # audit_unchained has a row for each row of audit_log, by its trigger.

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.envelope import MAX_CAUSATION, CloudEvent, format_time, from_kafka, to_headers
+from schemas.envelope import MAX_CAUSATION, CloudEvent, from_kafka, to_headers
 from schemas.errors import UndecodableMessage
+from schemas.instants import format_time
 
 Header = tuple[str, bytes | None]
 BASE = {"ce_specversion": "1.0", "ce_id": "e1", "ce_source": "crm", "ce_type": "T", "ce_tenant": "t1"}

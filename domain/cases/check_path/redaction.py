@@ -10,6 +10,8 @@ from typing import Any
 from domain.cases.path_syntax import Filter, Index, Name, Selector, Slice
 from domain.cases.sensitivity import MASK
 
+__all__ = ["MASK", "has_filter", "redact"]
+
 Segments = Sequence[Sequence[Selector]]
 
 

@@ -88,7 +88,8 @@ async def test_a_class_is_drafted_published_resolved_and_disabled(editing: Editi
 async def test_the_list_names_every_class_in_pages(editing: Editing) -> None:
     await editing.put(order(TOTAL))
     await editing.put({"className": "com.shop.New", "parent": "WorkObject", "mappings": []}, if_match=None)
-    seen, cursor = [], {}
+    seen: list[Any] = []
+    cursor: dict[str, str] = {}
     while True:
         page = (await editing.get(limit="2", **cursor)).json()
         seen += page["items"]
@@ -166,16 +167,17 @@ async def test_a_column_name_never_becomes_sql(editing: Editing) -> None:
 
 async def test_what_is_no_definition_is_refused(editing: Editing) -> None:
     for definition in ({}, {"className": 1}, {"className": RUSH, "parent": ORDER}, {"className": ORDER, "mappings": {}}):
-        sent = {"definition": definition, "reason": "x"}
-        answer = await editing.client.put(f"{PATH}/{ORDER}/draft", json=sent, headers=editing.headers() | {"if-match": "*"})
+        words = {"definition": definition, "reason": "x"}
+        answer = await editing.client.put(f"{PATH}/{ORDER}/draft", json=words, headers=editing.headers() | {"if-match": "*"})
         assert (answer.status_code, answer.json()["error"]) == (422, "MappingRefused"), definition
-    for sent in (
+    unfit: list[Any] = [
         {},
         {"definition": [], "reason": "x"},
         {"definition": {}, "reason": ""},
         {"definition": {}},
         {"tenantId": "x"},
-    ):
+    ]
+    for sent in unfit:
         answer = await editing.client.put(f"{PATH}/{ORDER}/draft", json=sent, headers=editing.headers() | {"if-match": "*"})
         assert (answer.status_code, answer.json()["error"]) == (422, "ValidationFailed"), sent
     nul = await editing.put(order(TOTAL, column("x", "$.a", default="\x00", onMissing="default")))

@@ -166,7 +166,8 @@ async def test_a_conflict_in_a_class_that_inherits_is_refused_and_both_are_named
     # RushOrder, in a file, says numeric(14,2): wider than 12,2 and no replacement for a text.
     outcome = await save(world, order(column("total", type="text")))
     assert isinstance(outcome, Rejected)
-    (error,) = outcome.details["errors"]  # type: ignore[misc]
+    errors: Any = outcome.details["errors"]
+    (error,) = errors
     assert (error["className"], error["pointer"], error["code"]) == (ORDER, "/mappings/0/type", "type-conflict")
     assert RUSH in error["message"]
     assert "shop.yaml:" in error["message"]

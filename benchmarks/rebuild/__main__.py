@@ -145,13 +145,14 @@ class Bench:
 
     async def _ours(self, source: str) -> dict[str, Any]:
         words = ["projection", "rebuild", ground.TABLE, "--from", source, "--workers", str(self._asked.workers), "--execute"]
+        asked_at: datetime = await self._conn.fetchval("select cs_now()")
         with casestream(self._environ, *words, "--reason", "benchmark") as ordered:
             first = last = None
             deadline = time.monotonic() + _LONGEST_SECONDS
             while ordered.is_running():
                 if time.monotonic() > deadline:
                     raise SystemExit(f"the rebuild from {source} did not end: {ordered.said()}")
-                at, (taken, done) = time.monotonic(), await self._progress(source)
+                at, (taken, done) = time.monotonic(), await self._progress(source, asked_at)
                 first = first or ((at, taken) if taken else None)
                 last = last or ((at, taken) if done else None)
                 ordered.look_at_children()
@@ -173,9 +174,9 @@ class Bench:
             "different_rows": await self._differences(row["version"]),
         }
 
-    async def _progress(self, source: str) -> tuple[int, bool]:
+    async def _progress(self, source: str, asked_at: datetime) -> tuple[int, bool]:
         """How many snapshots were taken, and whether everything that was there at the order is written."""
-        row = await self._conn.fetchrow(_PROGRESS[source])
+        row = await self._conn.fetchrow(_PROGRESS[source], asked_at)
         assert row is not None
         return row[0], row[1]
 
@@ -214,7 +215,8 @@ class Bench:
         }
 
 
-_LAST = "rebuild_id = (select rebuild_id from rebuilds order by ordered_at desc limit 1)"
+# The one that this run ordered, not the one before it.
+_LAST = "rebuild_id = (select rebuild_id from rebuilds where ordered_at > $1 order by ordered_at desc limit 1)"
 _PROGRESS = {
     "store": (f"select coalesce(sum(scanned), 0)::bigint, coalesce(bool_and(done), false) from rebuild_slices where {_LAST}"),
     "topic": (

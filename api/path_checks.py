@@ -18,7 +18,7 @@ from domain.cases.check_path import checking
 from domain.cases.check_path.checking import Asked, Counted, PathProblem
 from domain.cases.check_path.records import Record, Records, open_records, read_records, warm_keys
 from domain.cases.mapping.model import Graph, MappingEntry
-from domain.cases.mapping_store import planning
+from domain.cases.mapping_store import load_graph, planning
 from domain.cases.mapping_store.reading import located
 from runtime.enclosure import Stopped
 from schemas.errors import TransientError
@@ -27,8 +27,8 @@ from schemas.errors import TransientError
 async def check_path(request: DoorRequest, class_name: ClassName, body: PathCheck) -> Response:
     """Try a path on a record (the named case's, or the class's newest), and count over the newest 1,000 what it finds. With a
     column the answer shows what mapping it would do. A look may take 300 ms and a bounded memory; then the answer says so."""
-    graph, records = await _read(request, class_name, body)
-    asked = Asked(body.path, body.type, await asyncio.to_thread(planning.sensitive_paths, graph, class_name))
+    graph, published, records = await _read(request, class_name, body)
+    asked = Asked(body.path, body.type, await asyncio.to_thread(planning.sensitive_paths, class_name, graph, published))
     shown = await _shown(request, asked, records.shown)
     counted = await checking.count(
         request.door.enclosure, asked, [r.document for r in records.newest if r.document is not None]
@@ -47,20 +47,22 @@ async def check_path(request: DoorRequest, class_name: ClassName, body: PathChec
     return json_answer(answer)
 
 
-async def _read(request: DoorRequest, class_name: str, body: PathCheck) -> tuple[Graph, Records]:
-    """The graph with the class's draft, and the records opened and audited."""
+async def _read(request: DoorRequest, class_name: str, body: PathCheck) -> tuple[Graph, Graph, Records]:
+    """The graph with the class's draft and without it, and the records opened and audited."""
     door, tenant_id = request.door, request.principal.tenant_id
     if door.keys is None:
         raise TransientError("checking a path: this process has no keys; ask one that has")
     async with transaction(door.pool, tenant_id) as conn:
         graph = await graph_of(conn, door, class_name, draft=True)
+        published = await load_graph(conn, door.classes)
         sealed = await read_records(conn, tenant_id, class_name, body.case_id)
     if body.case_id is not None and sealed.shown is None:
         raise Problem("CaseNotFound", "The class has no such case in this tenant, or it was removed.")
     await warm_keys(door.keys, sealed)
     async with transaction(door.pool, tenant_id) as conn:
         caller, detail = request.caller(), {"path": _without_values(body.path)}
-        return graph, await open_records(conn, door.keys, caller, class_name, sealed, reason=body.reason, detail=detail)
+        opened = await open_records(conn, door.keys, caller, class_name, sealed, reason=body.reason, detail=detail)
+    return graph, published, opened
 
 
 def _without_values(path: str) -> str:

@@ -13,7 +13,7 @@ from domain.cases.check_path import checking
 from domain.cases.check_path.checking import CHILD, Asked, Counted, PathProblem
 from domain.cases.check_path.records import Records, open_records, read_records, warm_keys
 from domain.cases.mapping.model import Graph, MappingEntry
-from domain.cases.mapping_store import planning, reads, released_files
+from domain.cases.mapping_store import load_graph, planning, reads, released_files
 from projections.ddl import create_statements, text_of
 from runtime.cli import operating, output
 from runtime.enclosure import Enclosure, Stopped
@@ -36,10 +36,10 @@ def check_path(
     """Try a path on real records: value, conversion, provenance, what the newest 1,000 have. Sensitive values are masked."""
 
     async def work(settings: Settings, pool: asyncpg.Pool) -> Mapping[str, Any]:
-        graph, records = await _read(settings, pool, class_name, case, path, tenant, reason)
+        graph, published, records = await _read(settings, pool, class_name, case, path, tenant, reason)
         enclosure = Enclosure(CHILD)
         try:
-            asked = Asked(path, column_type, planning.sensitive_paths(graph, class_name))
+            asked = Asked(path, column_type, planning.sensitive_paths(class_name, graph, published))
             said = await _ask(enclosure, asked, records)
         finally:
             await enclosure.close()
@@ -52,11 +52,13 @@ def check_path(
 
 async def _read(
     settings: Settings, pool: asyncpg.Pool, class_name: str, case: str | None, path: str, tenant: str, reason: str
-) -> tuple[Graph, Records]:
+) -> tuple[Graph, Graph, Records]:
+    """The graph with the class's draft and without it, and the records opened and audited."""
     caller = Caller(tenant, operating.actor(), frozenset(), "CRM_UI")
     async with open_key_ring(settings, wait=False) as keys:
         async with tenants_transaction(pool, [tenant]) as conn:
             graph = await reads.load_graph_with_draft(conn, released_files(), class_name)
+            published = await load_graph(conn, released_files())
             if class_name not in graph:
                 raise NotFound(f"there is no class {class_name}; there are {', '.join(sorted(graph))}")
             sealed = await read_records(conn, tenant, class_name, case)
@@ -66,7 +68,8 @@ async def _read(
         async with tenants_transaction(pool, [tenant]) as conn:
             # Only up to a filter: what that compares with may be a person's data.
             detail = {"path": path.partition("?")[0]}
-            return graph, await open_records(conn, keys, caller, class_name, sealed, reason=reason, detail=detail)
+            opened = await open_records(conn, keys, caller, class_name, sealed, reason=reason, detail=detail)
+        return graph, published, opened
 
 
 async def _ask(enclosure: Enclosure, asked: Asked, records: Records) -> dict[str, Any]:

@@ -28,10 +28,15 @@ def columns_of_path(graph: Graph, class_name: str, path: str) -> list[ResolvedCo
     return [column for column in resolve(graph, class_name)[0].columns if column.entry.json_path == path]
 
 
-def sensitive_paths(graph: Graph, class_name: str) -> list[str]:
+def sensitive_paths(class_name: str, *graphs: Graph) -> list[str]:
     """The paths whose values nobody sees who looks at a record of the class: of its own, and of its heirs' and ancestors'
-    columns, since one document may be looked at under any of their names."""
-    names = {class_name, *precedence(graph, class_name)}
+    columns, since one document may be looked at under any of their names. What one of the graphs hides is hidden: a draft
+    may hide more than what is published, never less."""
+    return list(dict.fromkeys(path for graph in graphs for path in _sensitive_paths(graph, class_name)))
+
+
+def _sensitive_paths(graph: Graph, class_name: str) -> list[str]:
+    names = {class_name, *precedence(graph, class_name)} & graph.keys()
     names |= {name for name in graph if class_name in precedence(graph, name)}
     paths = (
         column.entry.json_path
@@ -39,7 +44,7 @@ def sensitive_paths(graph: Graph, class_name: str) -> list[str]:
         for column in resolve(graph, name)[0].columns
         if column.entry.sensitivity != "none"
     )
-    return list(dict.fromkeys(path for path in paths if path))
+    return [path for path in paths if path]
 
 
 def preview(graph: Graph, class_name: str, entry: MappingEntry) -> Preview:

@@ -137,6 +137,19 @@ async def test_sensitive_values_stay_masked(checking: Checking) -> None:
         assert answer.json()["statistics"]["records"] == 1
 
 
+async def test_a_draft_unmasks_nothing(checking: Checking) -> None:
+    """A draft counts nowhere yet: what is sensitive in the published class stays masked for its author too."""
+    await checking.store("c-1", customer={"name": CANARY})
+    bare = {"className": ORDER, "parent": "WorkObject", "mappings": []}
+    headers = checking.served.headers(("mapping-editor",), if_match='"1"')
+    address = PATH.removesuffix("/check-path") + "/draft"
+    saved = await checking.client.put(address, json={"definition": bare, "reason": "a test"}, headers=headers)
+    assert saved.status_code == 200, saved.text
+    answer = await checking.ask("$.customer.name")
+    assert answer.json()["record"]["outcome"] == "value"
+    assert CANARY not in answer.text
+
+
 @pytest.mark.requirement("SP-8")
 async def test_only_the_callers_tenant_is_looked_at(checking: Checking) -> None:
     await checking.store("c-1", total=CANARY)

@@ -50,6 +50,8 @@ async def store_snapshot(request: DoorRequest, case_id: CaseId, body: NewSnapsho
     variables = raw_member(await request.body(), "variables")
     command = StoreSnapshot(case_id=case_id, variables=variables, **(given | expected))
     keys = _keys(request)
+    # The claim of the Idempotency-Key writes: a transaction that waited for a key then would hold up every relay.
+    await commands.warm_key(keys, request.caller(), command, request.door.case_classes.kept)
 
     async def effect(conn: Connection) -> Response:
         known = await request.door.case_classes.read(conn)

@@ -2,12 +2,13 @@
 
 Each function takes a connection inside the caller's transaction and never begins, commits or retries. The order of locks
 and keys is that of `sealing`. A caller that already holds locks of its own calls `keys.current` for its subjects before it
-begins: then nothing here waits for the keys database. The Kafka door uses `batch`, which shares decisions, sealing, store
-and events.
+begins (`warm_key`): then nothing here waits for the keys database. The Kafka door uses `batch`, which shares decisions,
+sealing, store and events.
 
 A background job stores as a named system user (`system_caller`): S4 asks for lastUpdateUserId, and a job has no login.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from domain import audit
@@ -50,14 +51,18 @@ def system_caller(tenant_id: str, job: str) -> Caller:
     return Caller(tenant_id, f"system:{job}", frozenset({"engine"}), "WORKFLOW_ENGINE", internal=True)
 
 
+async def warm_key(keys: Keys, caller: Caller, command: StoreSnapshot, known_classes: KnownClasses) -> None:
+    """Let the ring fetch or make the key that `store_snapshot` will ask for, before there is a transaction that waits."""
+    if _storable(caller, command, names_in(command.variables), known_classes):
+        await keys.current([(caller.tenant_id, command.subject_id)])
+
+
 async def store_snapshot(
     conn: Connection, outbox: Outbox, keys: Keys, caller: Caller, command: StoreSnapshot, known_classes: KnownClasses
 ) -> Outcome:
     """Append the next version of a case (UC-01), with its event, both in this transaction."""
     variables, subject = names_in(command.variables), (caller.tenant_id, command.subject_id)
-    # What can never be stored makes no key.
-    allowed = not MAY_STORE.isdisjoint(caller.roles) and command.class_name in known_classes
-    storable = allowed and not isinstance(variables, Rejected)
+    storable = _storable(caller, command, variables, known_classes)
     key = (await keys.current([subject])).get(subject) if storable else None
     erased = bool(await hold_subjects(conn, [subject])) or (storable and key is None)
 
@@ -107,6 +112,14 @@ async def read_case(
         return Document(case, stored.version, open_document(stored, secrets))
     except DecryptionFailed:
         return refusals.unreadable()
+
+
+def _storable(
+    caller: Caller, command: StoreSnapshot, variables: Collection[str] | Rejected, known_classes: KnownClasses
+) -> bool:
+    # What can never be stored makes no key.
+    allowed = not MAY_STORE.isdisjoint(caller.roles) and command.class_name in known_classes
+    return allowed and not isinstance(variables, Rejected)
 
 
 async def _lock(conn: Connection, caller: Caller, case_id: str) -> Found:

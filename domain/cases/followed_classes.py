@@ -13,6 +13,11 @@ class FollowedClasses:
         self._graph = FollowedGraph(files)
         self._known: tuple[int, KnownClasses] | None = None
 
+    @property
+    def kept(self) -> KnownClasses:
+        """The classes as they were when they were last read; none before the first time."""
+        return self._known[1] if self._known else {}
+
     async def read(self, conn: Connection) -> KnownClasses:
         """The classes; one small look-up while nothing changes."""
         number, graph = await self._graph.read(conn)

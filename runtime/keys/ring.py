@@ -11,8 +11,8 @@ Never does: begin transactions in the main database, log or show a secret.
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -25,9 +25,10 @@ from runtime.keys.head import require_keys_schema
 from runtime.keys.providers import Binding, KeyEncryption, Wrapped, open_provider
 from runtime.keys.store import queries
 from runtime.logging import get_logger
-from runtime.postgres import TRANSIENT
+from runtime.postgres import TRANSIENT, is_transient
 from runtime.settings import KeySettings, Settings
-from schemas.errors import ConfigurationError
+from runtime.sql import Connection
+from schemas.errors import ConfigurationError, TransientError
 
 log = get_logger(__name__)
 
@@ -36,6 +37,8 @@ KeyPlace = tuple[str, str, UUID]
 
 # Keys per statement and per call of the provider.
 _BATCH = 1000
+# Who waits for a key may hold a connection of the main database: better refused than queued behind a database that hangs.
+_ACQUIRE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +136,8 @@ class KeyCache:
 
 
 class KeyRing:
-    """Data keys by subject and by id. Its calls may wait for the keys database and for the provider.
+    """Data keys by subject and by id. Its calls may wait for the keys database and for the provider; both raise TransientError
+    when one of them is away.
 
     A transaction that would wait for many keys asks before it begins (`secrets` keeps them) and again inside it.
     """
@@ -176,12 +180,13 @@ class KeyRing:
             else:
                 found[key.key_id] = key.secret
         for batch in _batches(list(dict.fromkeys(lacking))):
-            rows = await queries.list_keys(
-                self._pool,
-                tenants=[tenant for tenant, _, _ in batch],
-                subjects=[subject for _, subject, _ in batch],
-                key_ids=[key_id for _, _, key_id in batch],
-            )
+            async with self._connection() as conn:
+                rows = await queries.list_keys(
+                    conn,
+                    tenants=[tenant for tenant, _, _ in batch],
+                    subjects=[subject for _, subject, _ in batch],
+                    key_ids=[key_id for _, _, key_id in batch],
+                )
             found |= {key.key_id: key.secret for _, key in await self._opened(rows, current=False)}
         return found
 
@@ -221,17 +226,30 @@ class KeyRing:
             cure = "restore it: destroy a key-encryption key only when `casestream keys rewrap` has left it no data key"
             raise ConfigurationError([f"key-encryption key {kek_id} is gone and data keys need it; {cure}" for kek_id in gone])
 
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        """One of the pool's, for one statement. Raises TransientError: none is free, or the keys database is away."""
+        try:
+            async with self._pool.acquire(timeout=_ACQUIRE_SECONDS) as conn:
+                yield conn
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
+            if not is_transient(error):
+                raise
+            raise TransientError("asking the keys database for data keys failed; repeat the request") from error
+
     async def _read_current(self, subjects: Sequence[Subject]) -> dict[Subject, DataKey]:
-        rows = await queries.list_current(
-            self._pool, tenants=[tenant for tenant, _ in subjects], subjects=[subject for _, subject in subjects]
-        )
+        async with self._connection() as conn:
+            rows = await queries.list_current(
+                conn, tenants=[tenant for tenant, _ in subjects], subjects=[subject for _, subject in subjects]
+            )
         return dict(await self._opened(rows, current=True))
 
     async def _opened(self, rows: Iterable[Any], *, current: bool) -> list[tuple[Subject, DataKey]]:
         rows = list(rows)
         if not rows:
             return []
-        secrets = await self._provider.unwrap([(Wrapped(row["kek_id"], row["wrapped"]), binding_of(row)) for row in rows])
+        with _refusals_pass():
+            secrets = await self._provider.unwrap([(Wrapped(row["kek_id"], row["wrapped"]), binding_of(row)) for row in rows])
         found = []
         for row, secret in zip(rows, secrets, strict=True):
             subject = (row["tenant_id"], row["subject_id"])
@@ -245,23 +263,39 @@ class KeyRing:
         return [pair for pair in found if not self._cache.is_forgotten(pair[0])]
 
     async def _make(self, subjects: Sequence[Subject]) -> None:
-        await make_keys(self._pool, self._provider, [(tenant, subject, 1) for tenant, subject in subjects])
+        with _refusals_pass():
+            made = await _wrap_new(self._provider, [(tenant, subject, 1) for tenant, subject in subjects])
+        async with self._connection() as conn:
+            await queries.insert_keys(conn, **made)
+
+
+@contextmanager
+def _refusals_pass() -> Iterator[None]:
+    """A process that runs was configured well: a provider that refuses it now will be mended, and no message is to blame."""
+    try:
+        yield
+    except ConfigurationError as error:
+        raise TransientError(f"asking the provider of key-encryption keys failed: {'; '.join(error.problems)}") from error
 
 
 async def make_keys(conn: Any, provider: KeyEncryption, wanted: Sequence[tuple[str, str, int]]) -> int:
     """Make data keys for (tenant, subject, generation), except where it is taken or the subject shredded; how many."""
+    stored: int = await queries.insert_keys(conn, **await _wrap_new(provider, wanted))
+    return stored
+
+
+async def _wrap_new(provider: KeyEncryption, wanted: Sequence[tuple[str, str, int]]) -> dict[str, list[Any]]:
+    """The columns of new keys."""
     bindings = [Binding(tenant, subject, uuid7()) for tenant, subject, _ in wanted]
     wrapped = await provider.wrap([(os.urandom(32), binding) for binding in bindings])
-    stored: int = await queries.insert_keys(
-        conn,
-        tenants=[binding.tenant for binding in bindings],
-        subjects=[binding.subject for binding in bindings],
-        key_ids=[binding.key_id for binding in bindings],
-        generations=[generation for _, _, generation in wanted],
-        kek_ids=[one.kek_id for one in wrapped],
-        wrapped=[one.blob for one in wrapped],
-    )
-    return stored
+    return {
+        "tenants": [binding.tenant for binding in bindings],
+        "subjects": [binding.subject for binding in bindings],
+        "key_ids": [binding.key_id for binding in bindings],
+        "generations": [generation for _, _, generation in wanted],
+        "kek_ids": [one.kek_id for one in wrapped],
+        "wrapped": [one.blob for one in wrapped],
+    }
 
 
 def binding_of(row: Any) -> Binding:

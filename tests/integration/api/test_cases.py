@@ -1,11 +1,20 @@
 """Cases over HTTP: what a client sends and gets, byte by byte where digits matter."""
 
 import json
-from uuid import uuid4
+from collections.abc import Sequence
+from dataclasses import replace
+from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 
 from domain.cases.check_path.redaction import MASK
+from runtime.keys.local_keks import LocalKeks
+from runtime.keys.providers import Binding, Wrapped
+from runtime.keys.ring import DataKey, KeyCache, KeyPlace, KeyRing, Subject
+from runtime.settings import KeySettings
+from schemas.errors import ConfigurationError
+from tests.infrastructure.databases import ClonedDatabase
 from tests.integration.api.conftest import CASES, Served
 
 CANARY = "Le Van Canary"
@@ -146,3 +155,59 @@ async def test_a_person_without_the_readers_role_reads_nothing(served: Served) -
         answer = await served.client.get(f"{CASES}/c-1?reason=x", headers=served.headers((role,)))
         assert (answer.status_code, CANARY in answer.text) == (403, False)
     assert json.dumps(CANARY) not in str(await served.rows("select detail from audit_log"))
+
+
+class Watched:
+    """The door's keys, and how many transactions of the door stood open whenever a key was asked for and not yet kept."""
+
+    def __init__(self, served: Served) -> None:
+        self._served, self._keys = served, served.app.state.door.keys
+        self.open: dict[Subject, int] = {}
+
+    async def current(self, subjects: Sequence[Subject]) -> dict[Subject, DataKey]:
+        rows = await self._served.rows(
+            "select from pg_stat_activity where usename = 'cs_api' and datname = current_database() and xact_start is not null"
+        )
+        for subject in subjects:
+            self.open.setdefault(subject, len(rows))
+        found: dict[Subject, DataKey] = await self._keys.current(subjects)
+        return found
+
+    async def secrets(self, wanted: Sequence[KeyPlace]) -> dict[UUID, bytes]:
+        found: dict[UUID, bytes] = await self._keys.secrets(wanted)
+        return found
+
+
+@pytest.mark.requirement("CD-2")
+async def test_no_transaction_waits_for_a_new_subjects_key(served: Served) -> None:
+    """The claim of an Idempotency-Key writes: a slow keys database must not hold up the relays behind it."""
+    await served.store("c-0")
+    watched = Watched(served)
+    served.app.state.door = replace(served.app.state.door, keys=watched)
+    body = '{"className": "com.app.OrderCase", "subjectId": "s-9", "variables": {}}'
+    headers = served.headers(idempotency_key=str(uuid4()), content_type="application/json")
+    made = await served.client.post(f"{CASES}/c-9/snapshots", content=body, headers=headers)
+    assert made.status_code == 201, made.text
+    assert watched.open == {("north", "s-9"): 0}
+
+
+class Refusing(LocalKeks):
+    """A provider whose permission was withdrawn while the process runs."""
+
+    async def wrap(self, secrets: Sequence[tuple[bytes, Binding]]) -> list[Wrapped]:
+        raise ConfigurationError(["the service refuses to wrap"])
+
+
+@pytest.mark.requirement("SP-9")
+async def test_without_keys_database_or_provider_the_door_says_503(served: Served, keys_database: ClonedDatabase) -> None:
+    """Nothing waits in a transaction, so nothing but the key ring itself can tell that this is an outage."""
+    await served.store("c-0")
+    pool = await asyncpg.create_pool(keys_database.url("keys"), min_size=1, max_size=1)
+    refusing = KeyRing(pool, Refusing({"kek-1": bytes(32)}), KeyCache(KeySettings()))
+    body = '{"className": "com.app.OrderCase", "subjectId": "s-9", "variables": {}}'
+    headers = served.headers(idempotency_key=str(uuid4()), content_type="application/json")
+    served.app.state.door = replace(served.app.state.door, keys=refusing)
+    for outage in ("the provider refuses", "the keys database is away"):
+        away = await served.client.post(f"{CASES}/c-9/snapshots", content=body, headers=headers)
+        assert (away.status_code, away.json()["error"]) == (503, "TemporarilyUnavailable"), outage
+        await pool.close()

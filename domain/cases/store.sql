@@ -1,23 +1,24 @@
 -- name: lock_cases
 -- Lock the wanted heads that exist, in the one order that every writer uses; a row for each wanted case, and the tenant's state.
-with locked as materialized (
-    select c.*
-    from unnest(:tenant_ids::text[], :case_ids::text[]) as w (tenant_id, case_id)
-    join cases c on c.tenant_id = w.tenant_id and c.case_id = w.case_id
-    order by c.tenant_id, c.case_id
-    for update of c
-)
+-- Row by row in the order of the keys: starting from the keys holds before the table's first analysis, too.
 select w.tenant_id, w.case_id, l.class_name, l.subject_id, l.version, l.removed, l.created_at, l.created_by, l.updated_at,
        l.updated_by, coalesce(t.active, false) as tenant_active, cs_now() as now
-from unnest(:tenant_ids::text[], :case_ids::text[]) as w (tenant_id, case_id)
-left join locked l on l.tenant_id = w.tenant_id and l.case_id = w.case_id
-left join tenants t on t.tenant_id = w.tenant_id;
+from (select * from unnest(:tenant_ids::text[], :case_ids::text[]) as k (tenant_id, case_id)
+      order by tenant_id, case_id) w
+left join lateral (
+    select * from cases c
+    where c.tenant_id = w.tenant_id and c.case_id = w.case_id
+    for update) l on true
+left join lateral (select n.active from tenants n where n.tenant_id = w.tenant_id offset 0) t on true;
 
 -- name: find_subjects
 -- Whose the wanted cases are: it never changes, so it may be read before anything is locked.
-select c.tenant_id, c.case_id, c.subject_id
+select w.tenant_id, w.case_id, c.subject_id
 from unnest(:tenant_ids::text[], :case_ids::text[]) as w (tenant_id, case_id)
-join cases c on c.tenant_id = w.tenant_id and c.case_id = w.case_id;
+cross join lateral (
+    select h.subject_id from cases h
+    where h.tenant_id = w.tenant_id and h.case_id = w.case_id
+    offset 0) c;
 
 -- name: insert_cases$
 -- New heads; how many are new. One that somebody else has made meanwhile is left alone.

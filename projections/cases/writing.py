@@ -135,7 +135,13 @@ def _upsert(spec: TableSpec, version: int) -> str:
 
 
 def _clear(target: str) -> str:
-    return f"delete from {target} where (tenant_id, case_id) in (select * from unnest($1::text[], $2::text[]))"
+    # From the keys to the rows, as every look-up: a new version's tables have no statistics while they are filled.
+    return (
+        f"delete from {target} where ctid = any (array("
+        "select found.ctid from unnest($1::text[], $2::text[]) as k (tenant_id, case_id) "
+        f"cross join lateral (select t.ctid from {target} t "
+        "where t.tenant_id = k.tenant_id and t.case_id = k.case_id offset 0) found))"
+    )
 
 
 def _fill(target: str) -> str:

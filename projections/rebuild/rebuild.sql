@@ -167,10 +167,12 @@ order by requested_at desc limit 1;
 
 -- name: find_classes
 -- The classes of these cases; a case keeps its class for life.
-select distinct on (t.tenant_id, t.case_id) t.tenant_id, t.case_id, s.class_name
+select t.tenant_id, t.case_id, c.class_name
 from unnest(:tenant_ids::text[], :case_ids::text[]) as t (tenant_id, case_id)
-join sys_case_data_store s on s.tenant_id = t.tenant_id and s.case_id = t.case_id
-order by t.tenant_id, t.case_id, s.version desc;
+cross join lateral (
+    select h.class_name from cases h
+    where h.tenant_id = t.tenant_id and h.case_id = t.case_id
+    offset 0) c;
 
 -- name: list_case_heads
 -- Cases of these classes behind a key, in the order of keys, with the version that each has now.
@@ -183,7 +185,10 @@ limit :most;
 -- These versions of these cases.
 select s.tenant_id, s.case_id, s.version, s.class_name, s.subject_id, s.snapshot
 from unnest(:tenant_ids::text[], :case_ids::text[], :versions::bigint[]) as t (tenant_id, case_id, version)
-join sys_case_data_store s using (tenant_id, case_id, version);
+cross join lateral (
+    select * from sys_case_data_store d
+    where d.tenant_id = t.tenant_id and d.case_id = t.case_id and d.version = t.version
+    offset 0) s;
 
 -- name: list_rates
 -- Rebuilds that have a rate and read the topic now, with how many members share it.

@@ -101,7 +101,7 @@ class _Look:
         if not heads:
             return None
         keys = [head["tenant_id"] for head in heads], [head["case_id"] for head in heads]
-        rows = {(row["tenant_id"], row["case_id"]): row for row in await conn.fetch(_rows_of(self._version.table), *keys)}
+        rows = {(row["tenant_id"], row["case_id"]): row for row in await conn.fetch(rows_statement(self._version.table), *keys)}
         self.cases += len(heads)
         self.rows += len(rows)
         for head in heads:
@@ -168,7 +168,7 @@ class _Look:
         self, conn: Connection, child: str, keys: tuple[list[str], list[str]]
     ) -> dict[tuple[str, str], list[tuple[Any, ...]]]:
         found: dict[tuple[str, str], list[tuple[Any, ...]]] = {}
-        for row in await conn.fetch(_rows_of(ddl.table_name(child, self._version.version)), *keys):
+        for row in await conn.fetch(rows_statement(ddl.table_name(child, self._version.version)), *keys):
             tenant, case_id, *rest = row.values()
             found.setdefault((tenant, case_id), []).append(tuple(rest))
         return found
@@ -191,9 +191,11 @@ def _parsed(text: str) -> Any:
 
 
 # The table's name is quoted by ddl.quote; keys are parameters.
-def _rows_of(table: str) -> str:
+def rows_statement(table: str) -> str:
+    """Rows of these cases ($1 tenants, $2 cases), looked up from the keys: the table may never have been analyzed."""
     place = f"{ddl.quote(ddl.SCHEMA)}.{ddl.quote(table)}"
-    return f"select * from {place} where (tenant_id, case_id) in (select * from unnest($1::text[], $2::text[]))"  # noqa: S608
+    found = f"select * from {place} t where t.tenant_id = k.tenant_id and t.case_id = k.case_id offset 0"  # noqa: S608
+    return f"select r.* from unnest($1::text[], $2::text[]) as k (tenant_id, case_id) cross join lateral ({found}) r"  # noqa: S608
 
 
 async def _orphans(worker: asyncpg.Pool, tenants: Sequence[str], version: TableVersion) -> list[Difference]:

@@ -1,7 +1,8 @@
 -- name: list_candidates
--- A page of a tenant's parked messages after a place; the value only where the subject's id occurs in it.
+-- A page of a tenant's parked messages after a place; the value only where the subject's id occurs in it, or may stand there
+-- in escapes.
 select p.group_name, p.topic, p.partition, p."offset", p.headers,
-       case when position(:plain::bytea in p.value) > 0 or position(:escaped::bytea in p.value) > 0 then p.value end as value
+       case when position(:plain::bytea in p.value) > 0 or position(:escape::bytea in p.value) > 0 then p.value end as value
 from parked_messages p
 where p.tenant_id = :tenant_id
   and (p.group_name, p.topic, p.partition, p."offset") > (:group_name, :topic, :partition, :offset)

@@ -31,6 +31,8 @@ from runtime.sql import load_queries
 queries = load_queries(__file__)
 
 _UNFINISHED = 100
+# No batch takes so long; a command is gone from its topic after seven days, and is read at the latest soon after.
+_UNDER_WAY_SECONDS, _IN_TOPICS_SECONDS = 600, 8 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +89,18 @@ class Shredder:
         who = {"tenant_id": entry.tenant, "subject_id": entry.subject}
         async with tenants_transaction(self.worker, [entry.tenant]) as conn:
             await queries.note_destroyed(conn, keys=len(destroyed), **who)
-        while await self._purge_batch(entry):
+        while await self._purge_batch(entry, self.purgers):
             await reach("shred.after-batch")
         async with tenants_transaction(self.worker, [entry.tenant]) as conn:
             if await queries.finish(conn, **who):
                 done = _report(await queries.find_shred(conn, **who))
                 await _audit(conn, entry, "keys.shredded", {"keys": done.keys_destroyed, "rows": dict(done.rows)})
+
+    async def purge_again(self, entry: LedgerEntry) -> None:
+        """What was written after the last step by those who cannot ask the guard; it goes into the report."""
+        unguarded = [purger for purger in self.purgers if purger.unguarded]
+        while await self._purge_batch(entry, unguarded):
+            pass
 
     async def survey(self, tenant: str, subject: str) -> dict[str, int]:
         """What a shred would destroy and delete, by table: the same statements, rolled back."""
@@ -103,7 +111,7 @@ class Shredder:
             await trial.start()
             try:
                 await conn.execute("select set_config('app.tenants', array[$1]::text[]::text, true)", tenant)
-                while batch := await self._purged_by_all(conn, tenant, subject):
+                while batch := await _purged_by(self.purgers, conn, tenant, subject):
                     rows |= {table: rows.get(table, 0) + count for table, count in batch.items()}
             finally:
                 await trial.rollback()
@@ -117,35 +125,41 @@ class Shredder:
             raise LookupError(subject)
         return _report(row)
 
-    async def _purge_batch(self, entry: LedgerEntry) -> bool:
+    async def _purge_batch(self, entry: LedgerEntry, purgers: Sequence[Purger]) -> bool:
         """One batch of each purger, and its count, in one transaction; False when there was nothing."""
         async with tenants_transaction(self.worker, [entry.tenant]) as conn:
-            rows = await self._purged_by_all(conn, entry.tenant, entry.subject)
+            rows = await _purged_by(purgers, conn, entry.tenant, entry.subject)
             if rows:
                 await queries.note_purged(
                     conn, tenant_id=entry.tenant, subject_id=entry.subject, names=list(rows), rows=list(rows.values())
                 )
         return bool(rows)
 
-    async def _purged_by_all(self, conn: Any, tenant: str, subject: str) -> dict[str, int]:
-        rows: dict[str, int] = {}
-        for purger in self.purgers:
-            for table, count in (await purger.purge(conn, tenant, subject)).items():
-                if count:
-                    rows[table] = rows.get(table, 0) + count
-        return rows
+
+async def _purged_by(purgers: Sequence[Purger], conn: Any, tenant: str, subject: str) -> dict[str, int]:
+    rows: dict[str, int] = {}
+    for purger in purgers:
+        for table, count in (await purger.purge(conn, tenant, subject)).items():
+            if count:
+                rows[table] = rows.get(table, 0) + count
+    return rows
 
 
 async def resume(shredder: Shredder, scan: asyncpg.Pool, *, everything: bool = True) -> int:
     """Finish what is unfinished; how many subjects. `scan` is a pool of cs_scan.
 
-    First the ledgers are settled: `everything`, or only what was entered lately, which is cheap however long they are.
+    First the ledgers are settled: `everything`, or only what was entered lately, which is cheap however long they are. Last
+    come the records that were parked after their subject's shred: by a batch that was under way, or, when `everything` is
+    looked at, from a command that was still in its topic.
     """
     settling = settle if everything else settle_lately
     await settling(scan, shredder.keys, shredder.file)
     unfinished = [entry_of(row) for row in await queries.list_unfinished(scan, most=_UNFINISHED)]
     for entry in unfinished:
         await shredder.finish(entry)
+    seconds = _IN_TOPICS_SECONDS if everything else _UNDER_WAY_SECONDS
+    for row in await queries.list_lately_purged(scan, seconds=seconds):
+        await shredder.purge_again(entry_of(row))
     return len(unfinished)
 
 

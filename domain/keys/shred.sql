@@ -3,6 +3,11 @@
 select s.tenant_id, s.subject_id, s.shred_id, s.ordered_at, s.requested_by, s.reason from shredded_subjects s
 where s.purged_at is null order by s.ordered_at limit :most;
 
+-- name: list_lately_purged
+-- Shreds that ended within so many seconds.
+select s.tenant_id, s.subject_id, s.shred_id, s.ordered_at, s.requested_by, s.reason from shredded_subjects s
+where s.purged_at > cs_now() - make_interval(secs => :seconds) order by s.purged_at;
+
 -- name: note_destroyed!
 -- The wrapped keys are gone, these many in this round.
 update shredded_subjects set keys_destroyed = keys_destroyed + :keys,

@@ -318,6 +318,36 @@ async def test_parked_records_of_the_subject_lose_their_contents_and_nobody_else
         assert (rows[offset]["ordered"], rows[offset]["value"]) == (None, command(subject))
 
 
+@pytest.mark.requirement("trap-79", "trap-80")
+@pytest.mark.parametrize(("subject", "written"), [("id-7", r"\u0069d-7"), ("a/b=", r"a\/b\u003D")])
+async def test_a_parked_record_is_known_however_its_sender_escapes(
+    pools: Pools, shredder: Shredder, subject: str, written: str
+) -> None:
+    """PHP writes a slash with a backslash, Gson an equals sign as an escape: both are the same id."""
+    await park(pools, 1, f'{{"subjectId": "{written}", "variables": "{CANARY}"}}'.encode())
+    await shredder.shred(entry(("acme", subject)))
+    assert await pools["superuser"].fetchval("select value from parked_messages") is None
+
+
+@pytest.mark.requirement("trap-80")
+async def test_a_record_that_is_parked_after_the_shred_is_emptied_too(pools: Pools, shredder: Shredder) -> None:
+    """A batch that was under way when the purge ended parks what it holds, and a command may lie in its topic for a week."""
+    await shredder.shred(entry())
+    late = json.dumps({"subjectId": "an", "state": "no such state", "variables": CANARY}).encode()
+    await park(pools, 1, late)
+    await resume(shredder, pools["scan"], everything=False)
+    assert await pools["superuser"].fetchval("select value from parked_messages") is None
+
+    await pools["superuser"].execute("update shredded_subjects set purged_at = purged_at - interval '7 days'")
+    await park(pools, 2, late)
+    await resume(shredder, pools["scan"], everything=False)
+    assert await pools["superuser"].fetchval("select count(value) from parked_messages") == 1, "left to the hourly look"
+    await resume(shredder, pools["scan"])
+    assert await pools["superuser"].fetchval("select count(value) from parked_messages") == 0
+    report = await shredder.report(*AN)
+    assert report.rows["public.parked_messages"] == 2
+
+
 async def test_many_parked_records_are_looked_at_in_pages(
     pools: Pools, shredder: Shredder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,6 +40,8 @@ queries = load_queries(__file__, "rebuild.sql")
 LEAST_PAGE, FIRST_PAGE, MOST_PAGE = 50, 500, 4_000
 # Sealed bytes of one page: two pages are in memory at a time.
 PAGE_BYTES = 16 * 1024 * 1024
+# Numbers that one page looks at: where a slice holds little of the table's classes, a statement would pass its time limit.
+MOST_NUMBERS = 50_000
 # A batch that takes less grows, one that takes longer shrinks.
 SHORT_SECONDS, LONG_SECONDS = 0.15, 0.4
 IDLE_SECONDS = 0.5
@@ -147,15 +149,16 @@ class StoreScanner:
         return self._openers[key]
 
     async def _page(self, part: Slice, tenants: Sequence[str], opener: Opener, after: int) -> Page:
-        """Read only, and only of the version's classes; the keys are asked for here, before a transaction waits for them."""
+        """Read only, and only of the version's classes."""
         if after >= part.last:
             return Page([], part.last, 0)
+        last = min(part.last, after + MOST_NUMBERS)
         async with tenants_transaction(self._worker, tenants) as conn:
             rows = await queries.read_stored(
-                conn, after=after, last=part.last, classes=sorted(opener.classes), most=self._page_size, bytes=PAGE_BYTES
+                conn, after=after, last=last, classes=sorted(opener.classes), most=self._page_size, bytes=PAGE_BYTES
             )
-        # A page that is cut off by its bytes ends early too: only an empty one says that nothing is left.
-        return Page(rows, rows[-1]["seq"] if rows else part.last, len(rows))
+        # A page that is cut off by its bytes ends early too: only an empty one says that nothing is left up to `last`.
+        return Page(rows, rows[-1]["seq"] if rows else last, len(rows))
 
     async def _write(self, part: Slice, tenants: Sequence[str], opener: Opener, spec: Any, page: Page) -> None:
         """One batch, one transaction. Raises LostSlice."""

@@ -10,6 +10,7 @@ A background job stores as a named system user (`system_caller`): S4 asks for la
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from uuid import UUID
 
 from domain import audit
 from domain.cases import reads, refusals
@@ -26,7 +27,7 @@ from domain.cases.decisions import (
 )
 from domain.cases.known_classes import KnownClasses
 from domain.cases.publishing import told
-from domain.cases.sealing import Keys, open_document, seal_document
+from domain.cases.sealing import Keys, StoredSnapshot, open_document, seal_document
 from domain.cases.store import Found, find_subjects, lock_cases, write_versions
 from domain.keys.guard import hold_subjects
 from domain.outbox import Outbox
@@ -100,7 +101,7 @@ async def read_case(
         return refusals.denied("ReadCase")
     case = await reads.get_case(conn, caller.tenant_id, case_id)
     stored = await reads.get_snapshot(conn, caller.tenant_id, case_id, version)
-    secrets = await keys.secrets([stored.key_place]) if stored else {}
+    secrets = await _secrets_of(keys, stored)
     erased = await hold_subjects(conn, [(caller.tenant_id, case.subject_id)])
     shown = version or case.version
     await _record_reading(conn, caller, case_id, shown, reason)
@@ -138,6 +139,14 @@ async def _write(conn: Connection, outbox: Outbox, key: DataKey | None, outcome:
     await write_versions(conn, [sealed])
     await outbox.append(conn, [told(sealed)])
     return outcome
+
+
+async def _secrets_of(keys: Keys, stored: StoredSnapshot | None) -> dict[UUID, bytes]:
+    try:
+        return await keys.secrets([stored.key_place]) if stored else {}
+    except DecryptionFailed:
+        # Its bytes are no snapshot. That is said where one that does not open is, after who asked is recorded.
+        return {}
 
 
 async def _record_reading(conn: Connection, caller: Caller, case_id: str, version: int, reason: str) -> None:

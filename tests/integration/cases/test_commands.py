@@ -251,6 +251,20 @@ async def test_reading_needs_a_role_and_leaves_its_reason(cases: Cases) -> None:
     assert [tuple(row.values()) for row in rows] == [("rita", "case.read", "case", "c-1", "a complaint")]
 
 
+@pytest.mark.parametrize("blob", [b"", b"CSnp", b"CSnp\x02\x01" + bytes(120)], ids=["empty", "truncated", "unknown format"])
+async def test_a_blob_that_is_no_snapshot_is_unreadable_and_its_reading_is_audited(cases: Cases, blob: bytes) -> None:
+    await cases.store(order())
+    await cases.world.look("update cases set version = 2 where case_id = 'c-1' returning 1")
+    await cases.world.look(
+        "insert into sys_case_data_store (tenant_id, case_id, version, class_name, subject_id, snapshot, stored_at, stored_by,"
+        " source) values ('north', 'c-1', 2, $1, 's-1', $2, now(), 'x', 'y') returning 1",
+        ORDER,
+        blob,
+    )
+    assert code_of(await cases.read("c-1")) == "SnapshotUnreadable"
+    assert len(await cases.world.look("select from audit_log where action = 'case.read'")) == 1
+
+
 async def test_lists_and_versions_tell_ids_and_metadata(cases: Cases) -> None:
     for number in range(5):
         await cases.store(order(f"c-{number}", subject_id=f"s-{number % 2}"))

@@ -150,7 +150,10 @@ async def tombstones_of(conn: Connection, tenant_id: str, subject_id: str, most:
 
     At most `most` per version: call it, each time in a transaction of its own, until it answers 0.
     """
-    versions = [version for version in await active_versions(conn) if version.spec is not None]
+    # A retired version's table goes some seconds later, or when nothing of somebody else stands on it any more.
+    known = [version for version in await list_versions(conn, states=(*ACTIVE, "retired")) if version.spec is not None]
+    tables = set(await queries.find_tables(conn, tables=[version.table for version in known]))
+    versions = [version for version in known if version.table in tables]
     return sum(
         [
             await writer_of(TableSpec.from_json(json.loads(version.spec or "")), version.version).erase(

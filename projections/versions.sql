@@ -34,6 +34,11 @@ where (:name::text is null or v.name = :name)
   and (:states::text[] is null or v.state = any (:states))
 order by v.name, v.version;
 
+-- name: find_tables$
+-- Which of these tables of schema projections are there.
+select coalesce(array_agg(t.name), '{}') from unnest(:tables::text[]) as t (name)
+where to_regclass('projections.' || quote_ident(t.name)) is not null;
+
 -- name: move_state$
 -- The version's state if it was one of the expected ones; null otherwise.
 update projection_versions set state = :to_state, state_since = cs_now()

@@ -7,8 +7,9 @@ from typing import Any
 import asyncpg
 import pytest
 
+from projections import ddl
 from projections.cases.writing import CaseRow, write_rows
-from projections.versions import tombstones_of
+from projections.versions import set_state, tombstones_of
 from tests.integration.database.conftest import Connect, connect
 from tests.integration.database.test_tenants import foreign_rows_reached
 from tests.integration.projections.tables import ITEMS, NAME, make_version, order_row, order_spec, sees, small_spec, tombstone
@@ -108,6 +109,23 @@ async def test_an_erased_subjects_rows_become_tombstones_in_every_version_with_a
         erased = await owner.fetchval(f"select count(*) from projections.{NAME}__v{version} where tombstone = 'erased'")
         assert erased == 5
         assert await owner.fetchval(f"select count(*) from projections.{ITEMS}__v{version}") == 2
+
+
+@pytest.mark.requirement("trap-80")
+async def test_a_retired_version_whose_table_is_still_there_is_erased_too(connect: Connect) -> None:
+    """Its table goes some seconds later, or when somebody has taken his view from it."""
+    owner, worker = await ground(connect)
+    await make_version(owner, order_spec())
+    for version in (1, 2):
+        await write_rows(worker, order_spec(), version, [order_row("c1", 1, "canary", customer_name="canary")])
+        assert await set_state(owner, NAME, version, {"building"}, "retired")
+    for statement in ddl.retire_statements(order_spec(), 1):
+        await owner.execute(statement)
+    assert await tombstones_of(worker, "acme", "s-c1") == 1
+    left = str(
+        await owner.fetch(f"select * from projections.{NAME}__v2") + await owner.fetch(f"select * from projections.{ITEMS}__v2")
+    )
+    assert "canary" not in left
 
 
 @pytest.mark.requirement("CD-13", "trap-85")

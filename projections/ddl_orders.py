@@ -35,6 +35,8 @@ Kind = Literal["create", "switch", "retire"]
 AUTOMATIC = "automatic"
 # A retired version's consumers have seen it by then and left.
 LEAVE_SECONDS = 5.0
+# A version is retired once: where somebody's view stands on its table, the drop waits until that view is gone.
+_STOOD_ON = asyncpg.DependentObjectsStillExistError
 
 
 class Refused(Exception):
@@ -43,6 +45,9 @@ class Refused(Exception):
 
 class NotYet(Exception):
     """The order is tried again in the next round."""
+
+
+_PASSING = (NotYet, asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,21 +119,36 @@ async def _execute(conn: OwnerConnection, order: Mapping[str, Any], development:
             await _do(conn, kind, version, order)
             await queries.finish_order(conn, order_id=order["order_id"])
     except Exception as error:
-        put_off = isinstance(error, NotYet | asyncpg.LockNotAvailableError | asyncpg.DeadlockDetectedError)
+        put_off = isinstance(error, _PASSING) or (kind == "retire" and isinstance(error, _STOOD_ON))
         if not put_off and (is_transient(error) or not isinstance(error, Refused | ValueError | asyncpg.PostgresError)):
             raise
-        text = str(error) if isinstance(error, NotYet | Refused | ValueError) else f"{type(error).__name__}: {error}"
+        text = _said(error)
         await (queries.put_off_order if put_off else queries.refuse_order)(conn, order_id=order["order_id"], error=text)
         return Executed(kind, version.name, version.version, "put off" if put_off else "refused", text)
     return Executed(kind, version.name, version.version, "executed")
 
 
+def _said(error: Exception) -> str:
+    if isinstance(error, NotYet | Refused | ValueError):
+        return str(error)
+    # Who stands on a table is told in the detail alone.
+    detail = getattr(error, "detail", None) if isinstance(error, _STOOD_ON) else None
+    return f"{type(error).__name__}: {error}" + (f" ({detail})" if detail else "")
+
+
 async def _is_fixed(conn: Connection, kind: Kind, version: TableVersion) -> bool:
     if kind != "create" or version.kind == "builtin":
         return True
-    return bool(
-        await queries.was_approved_before(conn, name=version.name, fingerprint=version.fingerprint, automatic=AUTOMATIC)
-    )
+    approved = await queries.list_approved_creates(conn, name=version.name, automatic=AUTOMATIC)
+    return any(_is_text_of(version, row["version"], row["sha256"]) for row in approved)
+
+
+def _is_text_of(version: TableVersion, number: int, sha256: str) -> bool:
+    """Whether only the number tells the version's statements from those with this hash. Its own fingerprint proves nothing."""
+    try:
+        return ddl.digest(ddl.create_statements(spec_of(version), number)) == sha256
+    except ValueError:
+        return False
 
 
 async def _do(conn: Connection, kind: Kind, version: TableVersion, order: Mapping[str, Any]) -> None:

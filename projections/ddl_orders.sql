@@ -54,13 +54,11 @@ update ddl_orders set state = 'refused', attempts = attempts + 1, error = :error
 -- A lock was not to be had, or a consumer may still run: tried again in the next round.
 update ddl_orders set attempts = attempts + 1, error = :error where order_id = :order_id;
 
--- name: was_approved_before$
--- Whether a version of the same table with the same mapping was approved and made before: only the number differs.
-select exists (
-    select from ddl_orders o
-    join projection_versions v using (name, version)
-    where o.kind = 'create' and o.state = 'executed' and o.approved_by <> :automatic
-      and v.name = :name and v.fingerprint = :fingerprint);
+-- name: list_approved_creates
+-- The statements that somebody approved for this table before, newest first. Runtime roles cannot write these rows.
+select version, sha256 from ddl_orders
+where name = :name and kind = 'create' and state = 'executed' and approved_by <> :automatic
+order by executed_at desc;
 
 -- name: begin_ddl#
 -- Nobody's reader waits behind a statement that waits for a lock.

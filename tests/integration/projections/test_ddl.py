@@ -218,6 +218,41 @@ async def test_a_retired_version_goes_with_its_positions_when_its_consumers_have
     assert await create_version(conn, order_spec(), by="test") == 2, "a number is never taken again"
 
 
+@pytest.mark.requirement("CD-4", "trap-87")
+async def test_a_retired_table_on_which_somebodys_view_stands_goes_when_that_view_is_gone(connect: Connect) -> None:
+    """Refused for good, the table would stay for ever: a version is retired once."""
+    conn = await connect("migrate")
+    await make_version(conn, order_spec())
+    await conn.execute(f"create view public.theirs as select case_id from projections.{NAME}__v1")
+    assert await set_state(conn, NAME, 1, {"building"}, "retired")
+    await conn.execute("update projection_versions set state_since = state_since - interval '10 s'")
+    await ddl_orders.order(conn, "retire", NAME, 1, by="test")
+    [waits] = await ddl_orders.execute_open(conn, development=True)
+    assert waits.state == "put off"
+    assert "view theirs" in waits.error
+    await conn.execute("drop view public.theirs")
+    assert [one.state for one in await ddl_orders.execute_open(conn, development=True)] == ["executed"]
+
+
+@pytest.mark.requirement("CD-12", "trap-87")
+async def test_a_fingerprint_that_was_approved_approves_no_other_statements(connect: Connect) -> None:
+    """Runtime roles may write a version's row: what counts is the text that was looked at, not a column beside it."""
+    owner, door = await connect("migrate"), await connect("api")
+    await create_version(owner, order_spec(), by="test")
+    await ddl_orders.order(owner, "create", NAME, 1, by="test")
+    await ddl_orders.approve(owner, await owner.fetchval("select sha256 from ddl_orders"), by="root")
+    assert [one.state for one in await ddl_orders.execute_open(owner, development=False)] == ["executed"]
+    same = await create_version(door, order_spec(), by="test")
+    await ddl_orders.order(door, "create", NAME, same, by="test")
+    assert [one.state for one in await ddl_orders.execute_open(owner, development=False)] == ["executed"], (
+        "only the number differs"
+    )
+    other = await create_version(door, small_spec("anything:text", name=NAME), by="test")
+    await door.execute("update projection_versions set fingerprint = $1 where version = $2", order_spec().fingerprint(), other)
+    await ddl_orders.order(door, "create", NAME, other, by="test")
+    assert [one.state for one in await ddl_orders.execute_open(owner, development=False)] == ["waiting"]
+
+
 @pytest.mark.requirement("CD-4", "SP-6")
 async def test_a_built_in_table_joins_the_same_machinery(connect: Connect) -> None:
     conn = await connect("migrate")

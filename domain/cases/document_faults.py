@@ -38,7 +38,7 @@ def first_fault(raw: bytes, *, or_none: bool = False) -> DocumentRefused | None:
         _Reader(text).document()
     except DocumentRefused as fault:
         return DocumentRefused("not-utf-8", fault.pointer) if broken and fault.reason == "not-json" else fault
-    return None if or_none else DocumentRefused("not-utf-8" if broken else "not-json", "")
+    return None if or_none and not broken else DocumentRefused("not-utf-8" if broken else "not-json", "")
 
 
 class _Reader:

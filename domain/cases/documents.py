@@ -92,10 +92,12 @@ _EXACT = json.JSONDecoder(
 def _is_suspicious(text: str, document: dict[str, Any]) -> bool:
     # Few documents have that many brackets, or a surrogate at all: only those are looked at closely.
     deep = text.count("{") + text.count("[") > MAX_DEPTH and _is_deeper(document, MAX_DEPTH)
-    return deep or (_SURROGATE.search(text) is not None and first_fault(text.encode(), or_none=True) is not None)
+    return deep or (_SURROGATE.search(text) is not None and _PAIRED.fullmatch(text) is None)
 
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+# Of valid JSON: texts whose escapes are pairs of surrogates, or of other characters. Everybody's emoji are such pairs.
+_PAIRED = re.compile(r"(?:[^\\]++|\\u[dD][89abAB]..\\u[dD][c-fC-F]..|\\(?!u[dD][89a-fA-F]).)*+", re.DOTALL)
 
 
 def _is_deeper(value: Any, levels: int) -> bool:

@@ -2,12 +2,13 @@
 
 import json
 import random
+import timeit
 from decimal import Decimal
 from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from domain.cases import documents
@@ -110,6 +111,21 @@ def test_a_bad_document_is_refused_with_reason_and_place(raw: bytes, reason: str
 def test_fifty_levels_pass_and_so_does_a_wide_document() -> None:
     assert parse_document(nested(50))
     assert parse_document(b'{"a":[' + b"[]," * 1_000 + b"{}]}")
+
+
+def test_an_escaped_emoji_costs_no_second_reading() -> None:
+    """Many clients escape whatever is not ASCII: one such character must not make a long document ten times as dear."""
+
+    def seconds(first: str) -> float:
+        raw = f'{{"a":["{first}"{",0" * 50_000}]}}'.encode()
+        return min(timeit.repeat(lambda: parse_document(raw), number=1, repeat=5))
+
+    assert seconds("\\ud83d\\ude00") < 4 * seconds("plain")
+
+
+@pytest.mark.parametrize("text", [r"\\ud800", r"\\\ud83d\ude00", r"\ud83d\ude00\\ude00", r"\uD83D\uDE00\n\u00e9"])
+def test_what_only_looks_like_half_a_pair_is_accepted(text: str) -> None:
+    assert parse_document(f'{{"a":"{text}"}}'.encode()) == json.loads(f'{{"a":"{text}"}}')
 
 
 def test_nul_and_pairs_of_surrogates_are_characters() -> None:
@@ -235,6 +251,7 @@ def test_most_documents_take_the_fast_reader() -> None:
 
 
 @given(st.binary(max_size=60).map(lambda tail: b'{"a":' + tail))
+@example(b"{}\xff")
 def test_the_reader_and_the_finder_of_faults_agree(raw: bytes) -> None:
     _agree(raw)
 

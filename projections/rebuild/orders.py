@@ -9,7 +9,7 @@ waited for. Whether a switch is allowed is asked again at this moment, since min
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
@@ -41,6 +41,9 @@ queries = load_queries(__file__, "rebuild.sql")
 LIFE = timedelta(seconds=10)
 BEAT_SECONDS = 2.0
 _AGAIN = timedelta(seconds=0.3)
+# A comparison may take an hour: whoever does it must not be the one who switches back.
+COMPARISONS: tuple[commands.OrderKind, ...] = ("verify",)
+MOVES: tuple[commands.OrderKind, ...] = ("switch", "switch-back", "retire")
 
 Row = Mapping[str, Any]
 End = Literal["done", "refused", "failed"]
@@ -51,10 +54,19 @@ class LostOrder(Exception):
 
 
 class OrderClerk:
-    """Takes the oldest order that nobody carries out, and does it. `owner` is told to people only."""
+    """Takes the oldest order (of `kinds`) that nobody carries out, and does it. `owner` is told to people only."""
 
-    def __init__(self, settings: Settings, scan: asyncpg.Pool, worker: asyncpg.Pool, owner: str) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        scan: asyncpg.Pool,
+        worker: asyncpg.Pool,
+        owner: str,
+        *,
+        kinds: Sequence[commands.OrderKind] = (*COMPARISONS, *MOVES),
+    ) -> None:
         self._settings, self._scan, self._worker, self._owner = settings, scan, worker, owner
+        self._kinds = list(kinds)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`; what is running then is taken up by somebody else."""
@@ -72,7 +84,7 @@ class OrderClerk:
     async def next(self, order_id: UUID | None = None) -> bool:
         """Carry out one order (this one); False when there is none to take."""
         async with self._worker.acquire() as conn:
-            row = await queries.claim_order(conn, owner=self._owner, life=LIFE, order_id=order_id)
+            row = await queries.claim_order(conn, owner=self._owner, life=LIFE, kinds=self._kinds, order_id=order_id)
         if row is None:
             return False
         await reach("orders.after-claim")

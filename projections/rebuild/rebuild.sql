@@ -114,10 +114,10 @@ update consumer_groups set state = 'running', reason = '', changed_at = cs_now()
 select state, reason from consumer_groups where group_name = :group_name;
 
 -- name: claim_order^
--- The oldest order that nobody carries out, under a new term.
+-- The oldest order of these kinds that nobody carries out, under a new term.
 update projection_orders o set state = 'running', owner = :owner, term = o.term + 1, expires_at = cs_now() + :life::interval
 where o.order_id = (select f.order_id from projection_orders f
-                    where f.state in ('ordered', 'running') and f.expires_at <= cs_now()
+                    where f.state in ('ordered', 'running') and f.expires_at <= cs_now() and f.kind = any (:kinds::text[])
                       and (:order_id::uuid is null or f.order_id = :order_id)
                     order by f.requested_at, f.order_id limit 1 for update skip locked)
 returning *;

@@ -1,4 +1,4 @@
-"""The rebuilds' part of a projections process: conductor, clerk and store scanner side by side until the stop.
+"""The rebuilds' part of a projections process: conductor, clerks and store scanner side by side until the stop.
 
 Any number of processes run it; what each may do is decided by rows and terms in PostgreSQL, so one that is killed is missed
 by nobody for longer than its leases last. A failure here must not take the live tables' consumers with it: what fails is
@@ -16,7 +16,7 @@ import asyncpg
 from domain.incidents import Incident, open_incidents
 from projections.cases.opening import hash_key_of
 from projections.rebuild.conductor import Conductor
-from projections.rebuild.orders import OrderClerk
+from projections.rebuild.orders import COMPARISONS, MOVES, OrderClerk
 from projections.rebuild.scan import StoreScanner
 from runtime.keys.ring import open_key_ring
 from runtime.logging import get_logger
@@ -36,8 +36,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     async with AsyncExitStack() as stack:
         scan = await open_pool(settings, "scan", size=2, min_size=0)
         stack.push_async_callback(scan.close)
-        # One connection writes a page while the next page is read; conductor and clerk ask beside them.
-        worker = await open_pool(settings, "worker", size=5, min_size=0)
+        # One connection writes a page while the next page is read, one holds a comparison's snapshot; the others ask.
+        worker = await open_pool(settings, "worker", size=7, min_size=0)
         stack.push_async_callback(worker.close)
 
         async def read_store(stop: asyncio.Event) -> None:
@@ -48,7 +48,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 
         works: dict[str, Work] = {
             "conductor": Conductor(settings, scan, worker).run,
-            "orders": OrderClerk(settings, scan, worker, owner).run,
+            "orders": OrderClerk(settings, scan, worker, owner, kinds=MOVES).run,
+            "comparisons": OrderClerk(settings, scan, worker, owner, kinds=COMPARISONS).run,
             "scanner": read_store,
         }
         await asyncio.gather(*(_keep(name, work, worker, stop) for name, work in works.items()))

@@ -21,6 +21,7 @@ from tests.integration.api.contract import door_in_a_thread
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "how-to" / "call-the-api.md"
 
 
+@pytest.mark.usefixtures("keys_database")
 def test_the_shown_commands_work(database: ClonedDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CASESTREAM_HOME", str(tmp_path))
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}

@@ -251,8 +251,8 @@ async def events_after(
         )
     unsent = {Place(row["tenant_id"], row["aggregate_id"], row["sequence"]) for row in rows}
     now = await kafka.ends(topics)
-    sent = await kafka.events_between({place: ends.get(place, 0) for place in now}, now)
-    return (unsent | sent) & set(wanted)
+    sent = await kafka.events_between({place: ends.get(place, 0) for place in now}, now, wanted)
+    return (unsent & set(wanted)) | sent
 
 
 async def _of_common_classes(worker: asyncpg.Pool, tenants: Sequence[str], common: Common, pairs: Sequence[Pair]) -> list[Pair]:

@@ -61,10 +61,16 @@ class Broker:
         begins, ends = await self._reader.beginning_offsets(places), await self._reader.end_offsets(places)
         return {self._logical(place): (begins[place], ends[place]) for place in places}
 
-    async def events_between(self, starts: Mapping[Place, int], ends: Mapping[Place, int]) -> set[verdicts.Place]:
-        """Row keys and numbers of all events from `starts` on, up to `ends`. Their values are not looked at."""
+    async def events_between(
+        self, starts: Mapping[Place, int], ends: Mapping[Place, int], wanted: Collection[verdicts.Place]
+    ) -> set[verdicts.Place]:
+        """Which of the wanted events lie from `starts` on, up to `ends`. Their values are not looked at.
+
+        The others are not kept: while whole tables were compared, an hour's events may have come.
+        """
         left = {self._physical(place): ends[place] for place, start in starts.items() if start < ends[place]}
         found: set[verdicts.Place] = set()
+        sought = frozenset(wanted)
         if not left:
             return found
         self._reader.assign(list(left))
@@ -73,7 +79,7 @@ class Broker:
                 self._reader.seek(place, starts[self._logical(place)])
             while left:
                 batch = await self._reader.getmany(*left, timeout_ms=_POLL_MS, max_records=_PAGE)
-                found |= {event for records in batch.values() for event in _events(records)}
+                found |= {event for records in batch.values() for event in _events(records) if event in sought}
                 for place in list(left):
                     # The position passes the markers of transactions, which are no records.
                     if await self._reader.position(place) >= left[place]:

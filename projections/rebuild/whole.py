@@ -32,8 +32,11 @@ from schemas.errors import PermanentError
 
 queries = load_queries(__file__, "rebuild.sql")
 
-PAGE = 500
+# Snapshots of 900 kB each must fit into memory, and their decrypting into a transaction.
+PAGE = 100
 MOST_FOUND = 10_000
+# More cases than this are not judged by where their newer event lies: then the version is not caught up, or not whole.
+MOST_OLDER = 20_000
 
 
 async def compare_with_store(
@@ -64,7 +67,7 @@ async def compare_with_store(
     orphans = await _orphans(worker, tenants, version)
     behind = await events_after(worker, kafka, version.topics, ends, [pair.newer for pair in look.older])
     late = [difference for pair in look.older if (difference := judge(pair, behind))]
-    found = [*look.found, *late, *orphans]
+    found = [*look.found, *late, *orphans, *look.unjudged()]
     async with worker.acquire() as conn:
         now = await conn.fetchval("select cs_now()")
     return Report(
@@ -89,7 +92,7 @@ class _Look:
 
     def __init__(self, spec: TableSpec, version: TableVersion, opener: Opener) -> None:
         self._spec, self._version, self._opener = spec, version, opener
-        self.cases = self.rows = 0
+        self.cases = self.rows = self._unlisted = 0
         self.found: list[Difference] = []
         self.older: list[Pair] = []
 
@@ -107,10 +110,19 @@ class _Look:
         for head in heads:
             row = rows.get((head["tenant_id"], head["case_id"]))
             shown = None if row is None else row["snapshot_version"]
-            if shown != head["version"]:
+            if shown != head["version"] and len(self.older) < MOST_OLDER:
                 self.older.append(Pair(head["tenant_id"], head["case_id"], head["version"], shown))
+            elif shown != head["version"]:
+                self._unlisted += 1
         await self._judge(conn, list(rows.values()), keys)
         return heads[-1]["tenant_id"], heads[-1]["case_id"]
+
+    def unjudged(self) -> list[Difference]:
+        """What must not pass for equality, however many cases it is."""
+        if not self._unlisted:
+            return []
+        why = f"{self._unlisted} more cases have an older row or none: let the version catch up"
+        return [Difference("", "", None, None, why)]
 
     async def _judge(self, conn: Connection, rows: Sequence[Mapping[str, Any]], keys: tuple[list[str], list[str]]) -> None:
         stored = await queries.find_stored(

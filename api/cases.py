@@ -4,6 +4,7 @@ Reading needs a role and a reason, and leaves both in the audit log; sensitive f
 role for them.
 """
 
+import asyncio
 from collections.abc import Sequence
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -20,6 +21,7 @@ from api.problems import Problem
 from api.raw_members import raw_member
 from api.views import Position, Row, answer_page, view_of
 from domain.cases import commands, reads
+from domain.cases.composing import names_in
 from domain.cases.decisions import MAY_SEE_SENSITIVE, Decided, Outcome
 from domain.cases.masking import masked
 from domain.cases.sealing import Keys
@@ -49,13 +51,15 @@ async def store_snapshot(request: DoorRequest, case_id: CaseId, body: NewSnapsho
     expected = {} if matched is None else {"expected_version": matched}
     variables = raw_member(await request.body(), "variables")
     command = StoreSnapshot(case_id=case_id, variables=variables, **(given | expected))
-    keys = _keys(request)
+    keys, caller = _keys(request), request.caller()
+    # A long text that is refused takes a second to say where it is wrong, in which the loop must not stand still.
+    names = await asyncio.to_thread(names_in, variables)
     # The claim of the Idempotency-Key writes: a transaction that waited for a key then would hold up every relay.
-    await commands.warm_key(keys, request.caller(), command, request.door.case_classes.kept)
+    await commands.warm_key(keys, caller, command, request.door.case_classes.kept, names)
 
     async def effect(conn: Connection) -> Response:
         known = await request.door.case_classes.read(conn)
-        outcome = await commands.store_snapshot(conn, request.door.outbox, keys, request.caller(), command, known)
+        outcome = await commands.store_snapshot(conn, request.door.outbox, keys, caller, command, known, names)
         return _acted(request, outcome, status=201, matched=matched)
 
     return await request.in_transaction(effect, key_required=True)

@@ -52,17 +52,29 @@ def system_caller(tenant_id: str, job: str) -> Caller:
     return Caller(tenant_id, f"system:{job}", frozenset({"engine"}), "WORKFLOW_ENGINE", internal=True)
 
 
-async def warm_key(keys: Keys, caller: Caller, command: StoreSnapshot, known_classes: KnownClasses) -> None:
+async def warm_key(
+    keys: Keys, caller: Caller, command: StoreSnapshot, known_classes: KnownClasses, names: Collection[str] | Rejected
+) -> None:
     """Let the ring fetch or make the key that `store_snapshot` will ask for, before there is a transaction that waits."""
-    if _storable(caller, command, names_in(command.variables), known_classes):
+    if _storable(caller, command, names, known_classes):
         await keys.current([(caller.tenant_id, command.subject_id)])
 
 
 async def store_snapshot(
-    conn: Connection, outbox: Outbox, keys: Keys, caller: Caller, command: StoreSnapshot, known_classes: KnownClasses
+    conn: Connection,
+    outbox: Outbox,
+    keys: Keys,
+    caller: Caller,
+    command: StoreSnapshot,
+    known_classes: KnownClasses,
+    names: Collection[str] | Rejected | None = None,
 ) -> Outcome:
-    """Append the next version of a case (UC-01), with its event, both in this transaction."""
-    variables, subject = names_in(command.variables), (caller.tenant_id, command.subject_id)
+    """Append the next version of a case (UC-01), with its event, both in this transaction.
+
+    `names`: what `names_in` says of the variables, if the caller has asked; a long text takes a while.
+    """
+    variables = names_in(command.variables) if names is None else names
+    subject = (caller.tenant_id, command.subject_id)
     storable = _storable(caller, command, variables, known_classes)
     key = (await keys.current([subject])).get(subject) if storable else None
     erased = bool(await hold_subjects(conn, [subject])) or (storable and key is None)

@@ -1,14 +1,18 @@
 """Cases over HTTP: what a client sends and gets, byte by byte where digits matter."""
 
+import asyncio
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
 
 from domain.cases.check_path.redaction import MASK
+from domain.cases.composing import names_in
 from runtime.keys.local_keks import LocalKeks
 from runtime.keys.providers import Binding, Wrapped
 from runtime.keys.ring import DataKey, KeyCache, KeyPlace, KeyRing, Subject
@@ -155,6 +159,25 @@ async def test_a_person_without_the_readers_role_reads_nothing(served: Served) -
         answer = await served.client.get(f"{CASES}/c-1?reason=x", headers=served.headers((role,)))
         assert (answer.status_code, CANARY in answer.text) == (403, False)
     assert json.dumps(CANARY) not in str(await served.rows("select detail from audit_log"))
+
+
+async def test_a_long_document_hangs_nobody_else(served: Served) -> None:
+    """What is refused is read slowly, to say where it is wrong: the door answers others meanwhile."""
+    variables = f'{{"a": [{"0," * 300_000}0], "a": 1}}'
+    began = time.monotonic()
+    names_in(variables)
+    alone, beats = time.monotonic() - began, [time.monotonic()]
+
+    async def beat() -> None:
+        while True:
+            await asyncio.sleep(0.01)
+            beats.append(time.monotonic())
+
+    beating = asyncio.create_task(beat())
+    refused = await served.store(variables=variables)
+    beating.cancel()
+    assert (refused.status_code, refused.json()["errors"][0]["code"]) == (422, "duplicate-name")
+    assert max(later - earlier for earlier, later in pairwise(beats)) < alone / 2
 
 
 class Watched:

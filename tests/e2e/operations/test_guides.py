@@ -16,7 +16,10 @@ from tests.unit.operations.test_pages import shown_commands
 from tests.waiting import until
 
 # These need a message, an id or a gap that exists, or they run for ever.
-_WITH_OBJECTS = ("...", "--position", "--fingerprint", "skip-gap", "casestream run", "casestream db", " ID", " NAME", "stop", "resume")
+_WITH_OBJECTS = (
+    *("...", "--position", "--fingerprint", "skip-gap", " ID", " NAME"),
+    *("casestream run", "casestream db", "stop", "resume"),
+)
 LOOKING = [line for line in shown_commands() if not any(word in line for word in _WITH_OBJECTS) and len(line.split()) > 2]
 
 

@@ -11,7 +11,7 @@ leased job of workers/shredder.py calls, on whatever machine. There is no way ba
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -155,12 +155,22 @@ async def resume(shredder: Shredder, scan: asyncpg.Pool, *, everything: bool = T
     settling = settle if everything else settle_lately
     await settling(scan, shredder.keys, shredder.file)
     unfinished = [entry_of(row) for row in await queries.list_unfinished(scan, most=_UNFINISHED)]
-    for entry in unfinished:
-        await shredder.finish(entry)
     seconds = _IN_TOPICS_SECONDS if everything else _UNDER_WAY_SECONDS
-    for row in await queries.list_lately_purged(scan, seconds=seconds):
-        await shredder.purge_again(entry_of(row))
+    late = [entry_of(row) for row in await queries.list_lately_purged(scan, seconds=seconds)]
+    await _all([*((shredder.finish, entry) for entry in unfinished), *((shredder.purge_again, entry) for entry in late)])
     return len(unfinished)
+
+
+async def _all(work: Sequence[tuple[Callable[[LedgerEntry], Awaitable[None]], LedgerEntry]]) -> None:
+    """One after another; those that fail keep no other waiting, and the first one's error is raised at the end."""
+    failed: Exception | None = None
+    for act, entry in work:
+        try:
+            await act(entry)
+        except Exception as error:  # noqa: BLE001 - raised below
+            failed = failed or error
+    if failed is not None:
+        raise failed
 
 
 async def _audit(conn: Any, entry: LedgerEntry, action: str, detail: Mapping[str, object]) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -346,6 +347,21 @@ async def test_a_record_that_is_parked_after_the_shred_is_emptied_too(pools: Poo
     assert await pools["superuser"].fetchval("select count(value) from parked_messages") == 0
     report = await shredder.report(*AN)
     assert report.rows["public.parked_messages"] == 2
+
+
+@pytest.mark.requirement("trap-80")
+async def test_a_shred_that_cannot_be_finished_keeps_no_other_waiting(pools: Pools, shredder: Shredder) -> None:
+    async def fail_for_an(conn: Connection, tenant: str, subject: str) -> Mapping[str, int]:
+        if subject == "an":
+            raise asyncpg.QueryCanceledError("this subject's rows take too long")
+        return {}
+
+    stubborn = replace(shredder, purgers=(*shredder.purgers, Purger("stubborn", (), fail_for_an)))
+    for subject in (AN, BINH):
+        await stubborn.order(entry(subject))
+    with pytest.raises(asyncpg.QueryCanceledError):
+        await resume(stubborn, pools["scan"])
+    assert [(await stubborn.report(*subject)).purged_at is None for subject in (AN, BINH)] == [True, False]
 
 
 async def test_many_parked_records_are_looked_at_in_pages(

@@ -20,6 +20,8 @@ from runtime.logging import get_logger
 
 log = get_logger(__name__)
 PAGE = 500
+# As much as one fetch brings: a page of whole snapshots must fit into memory, and its work into a transaction.
+PAGE_BYTES = 16 * 1024 * 1024
 GAPS_PER_BATCH = 20
 
 
@@ -81,7 +83,9 @@ class Rounds:
     async def _redrive(self, owned: dict[Partition, Owned]) -> bool:
         """A page of what operators ordered; True when there may be more."""
         async with self._pool.acquire() as conn:
-            rows = await queries.find_ordered_messages(conn, group_name=self._group, most=PAGE, **_places(owned))
+            rows = await queries.find_ordered_messages(
+                conn, group_name=self._group, most=PAGE, bytes=PAGE_BYTES, **_places(owned)
+            )
         if not rows:
             return False
         items = [self._applier.decode(stored_record(row)) for row in rows]
@@ -89,7 +93,7 @@ class Rounds:
         discards = frozenset(item.record.position for item, row in zip(items, rows, strict=True) if row["ordered"] == "discard")
         log.info("redriving parked messages", group=self._group, count=len(items))
         await self._committer.commit(Batch(items, _standing(items, owned), redriven=positions, discards=discards))
-        return len(rows) == PAGE
+        return len(rows) == PAGE or sum(len(row["value"] or b"") for row in rows) >= PAGE_BYTES
 
     async def _close_gaps(self, owned: dict[Partition, Owned]) -> None:
         ready = await self._gaps.closable(self._pool, owned)

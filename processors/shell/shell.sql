@@ -133,7 +133,8 @@ on conflict do nothing;
 
 -- name: find_ordered_messages
 -- What operators ordered in our partitions: whole keys in offset order, and single messages without a key. Begins with the
--- few ordered rows, so that a second without orders costs nothing, however much is parked.
+-- few ordered rows, so that a second without orders costs nothing, however much is parked. At most so many rows, and so many
+-- bytes unless the first row alone has more.
 with ordered as materialized (
     select topic, partition, "offset", key from parked_messages
     where group_name = :group_name and ordered is not null
@@ -146,11 +147,16 @@ with ordered as materialized (
     join parked_messages p on p.topic = o.topic and p.key = o.key and p.partition = o.partition
     where p.group_name = :group_name
 )
-select topic, partition, "offset", p.tenant_id, p.key, p.value, p.headers, p.timestamp, p.ordered
-from places join parked_messages p using (topic, partition, "offset")
-where p.group_name = :group_name
-order by topic, partition, "offset"
-limit :most;
+select topic, partition, "offset", tenant_id, key, value, headers, timestamp, ordered
+from (select f.*, sum(f.size) over (order by topic, partition, "offset") - f.size as before
+      from (select topic, partition, "offset", p.tenant_id, p.key, p.value, p.headers, p.timestamp, p.ordered,
+                   coalesce(octet_length(p.value), 0) as size
+            from places join parked_messages p using (topic, partition, "offset")
+            where p.group_name = :group_name
+            order by topic, partition, "offset"
+            limit :most) f) page
+where before < :bytes
+order by topic, partition, "offset";
 
 -- name: delete_parked!
 delete from parked_messages

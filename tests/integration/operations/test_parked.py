@@ -6,6 +6,7 @@ import pytest
 from api.transactions import transaction
 from domain.operations import parked
 from domain.operations.parked import Selection
+from processors.shell.offsets import queries as shell
 from runtime.postgres import tenants_transaction
 from schemas.errors import NotFound
 from tests.infrastructure.databases import ClonedDatabase
@@ -110,3 +111,18 @@ async def test_an_incident_is_retried_over_http_for_its_own_tenant_only(
     assert "1 message(s) of 1 key(s)" in said
     assert "nothing" in foreign
     assert await orders(owner) == {1: "redrive", 2: None}
+
+
+async def test_a_page_of_ordered_messages_is_bounded_by_bytes_too(worker: asyncpg.Pool, park: Park) -> None:
+    """Five hundred parked snapshots of 900 kB fit neither into memory nor, decrypted, into one transaction."""
+    for offset, size in enumerate([30, 80, 10, 10]):
+        await park(offset, value=b"x" * size, ordered="redrive")
+
+    async def page(bytes_: int) -> list[int]:
+        places = {"topics": [TOPIC], "partitions": [0]}
+        rows = await shell.find_ordered_messages(worker, group_name=GROUP, most=3, bytes=bytes_, **places)
+        return [row["offset"] for row in rows]
+
+    assert await page(10) == [0], "the first comes whatever its size"
+    assert await page(100) == [0, 1]
+    assert await page(1000) == [0, 1, 2]

@@ -167,6 +167,10 @@ async def _create(conn: Connection, version: TableVersion, statements: Sequence[
 
 async def serve(conn: Connection, version: TableVersion) -> None:
     """Move the views and the catalogue to this version, in the caller's transaction. Raises Refused with what is in the way."""
+    if version.trial_tenant is not None:
+        raise Refused(
+            f"the version holds the rows of tenant {version.trial_tenant} only; every other would find the table empty"
+        )
     for view in await _views(conn, version):
         await _show(conn, view)
     others = await list_versions(conn, version.name, states=["serving"])

@@ -17,7 +17,7 @@ from domain.cases.mapping_store.graph import generation
 from projections import ddl_orders
 from projections.versions import create_version, list_versions
 from runtime.logging import get_logger
-from runtime.postgres import open_pool
+from runtime.postgres import is_transient, open_pool
 from runtime.settings import Settings
 from runtime.sql import Connection
 from workers.lease import Leadership, Lease, pause
@@ -60,10 +60,9 @@ class DdlJob:
             if self._development:
                 await self._reconcile(conn)
             done = await ddl_orders.execute_open(conn, development=self._development)
-            for one in done:
+            unshown = await serve_firsts(conn) if self._development else []
+            for one in (*done, *unshown):
                 self._tell(one)
-            if self._development:
-                await serve_firsts(conn)
         return done
 
     async def _reconcile(self, conn: ddl_orders.OwnerConnection) -> None:
@@ -96,12 +95,22 @@ async def plan_first_versions(conn: Connection, specs: Sequence[TableSpec]) -> l
     return planned
 
 
-async def serve_firsts(conn: ddl_orders.OwnerConnection) -> None:
-    """A table that nobody could read yet is shown at once, while it fills: there is no reader whom half of it could mislead."""
+async def serve_firsts(conn: ddl_orders.OwnerConnection) -> list[ddl_orders.Executed]:
+    """A table that nobody could read yet is shown at once, while it fills: there is no reader whom half of it could mislead.
+
+    Those that cannot be shown, and why; they are tried again in the next round and are in nobody's way.
+    """
+    unshown = []
     for version in await list_versions(conn, states=["building"]):
         if version.serving_version is None and version.created_by == RECONCILER:
-            async with conn.transaction():
-                await ddl_orders.serve(conn, version)
+            try:
+                async with conn.transaction():
+                    await ddl_orders.serve(conn, version)
+            except (ddl_orders.Refused, asyncpg.PostgresError) as error:
+                if is_transient(error):
+                    raise
+                unshown.append(ddl_orders.Executed("switch", version.name, version.version, "put off", str(error)))
+    return unshown
 
 
 async def _present_specs(conn: Connection) -> list[TableSpec]:

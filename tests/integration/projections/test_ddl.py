@@ -234,6 +234,31 @@ async def test_a_retired_table_on_which_somebodys_view_stands_goes_when_that_vie
     assert [one.state for one in await ddl_orders.execute_open(conn, development=True)] == ["executed"]
 
 
+@pytest.mark.requirement("CD-13")
+async def test_a_trial_is_never_shown_whoever_orders_it(connect: Connect) -> None:
+    """Every other tenant would find the table empty: the job that moves the view asks too, not only those who order."""
+    conn = await connect("migrate")
+    await create_version(conn, order_spec(), by="test", trial_tenant="acme")
+    await ddl_orders.order(conn, "create", NAME, 1, by="test")
+    assert [one.state for one in await ddl_orders.execute_open(conn, development=True)] == ["executed"]
+    refused = await switch(conn, NAME, 1)
+    assert (refused.state, "of tenant acme only" in refused.error) == ("refused", True)
+
+
+@pytest.mark.requirement("CD-4", "trap-87")
+async def test_a_first_version_that_cannot_be_shown_stops_no_other_order(database: ClonedDatabase, connect: Connect) -> None:
+    """Something of somebody else has the view's name."""
+    conn = await connect("migrate")
+    await conn.execute(f"create table analytics.{NAME} (theirs text)")
+    async with asyncpg.create_pool(database.url("migrate"), min_size=1, max_size=2) as pool:
+        job = DdlJob(pool, development=True)
+        for _ in range(3):
+            await job.round()
+    states = {version.name: version.state for version in await list_versions(conn)}
+    assert states[NAME] == "building"
+    assert states["case_work"] == "serving", "the others are shown"
+
+
 @pytest.mark.requirement("CD-12", "trap-87")
 async def test_a_fingerprint_that_was_approved_approves_no_other_statements(connect: Connect) -> None:
     """Runtime roles may write a version's row: what counts is the text that was looked at, not a column beside it."""

@@ -164,6 +164,24 @@ def test_classes_are_known_by_their_place_in_the_tree() -> None:
     assert known["Vip"] == CaseClass("WorkObject", ("$.phone", "$.note"))
 
 
+def test_a_child_that_wants_no_column_uncovers_nothing() -> None:
+    """What an ancestor calls sensitive is in the child's documents too, whether or not the child has a column of it."""
+    hidden = MappingEntry("PHONE", json_path="$.phone", sensitivity="mask")
+    graph = {
+        made.class_name: made
+        for made in (
+            ClassDefinition("FlowableObject", abstract=True),
+            ClassDefinition("WorkObject", "FlowableObject", abstract=True),
+            ClassDefinition("Contact", is_mixin=True, mappings=(hidden,)),
+            ClassDefinition("Ticket", "WorkObject", ("Contact",)),
+            ClassDefinition("Bare", "Ticket", mappings=(MappingEntry("PHONE", remove=True),)),
+            ClassDefinition("Moved", "Ticket", mappings=(MappingEntry("PHONE", json_path="$.contact.phone"),)),
+        )
+    }
+    known = known_classes(graph)
+    assert {name: known[name].sensitive_paths for name in known} == dict.fromkeys(("Ticket", "Bare", "Moved"), ("$.phone",))
+
+
 def test_masking_hides_what_the_paths_read_and_keeps_every_value() -> None:
     document = b'{"a": {"b": "secret"}, "list": [{"p": "x", "q": 1.10}], "n": 12345678901234567890123}'
     shown = masked(document, ("$.a.b", "$.list[*].p"))

@@ -112,7 +112,7 @@ def _two_names(first: str, second: str) -> Callable[[Any], Any]:
     return read
 
 
-def _names_and_indexes(steps: tuple[tuple[type, Any], ...]) -> Callable[[Any], Any]:
+def _names_and_indexes(steps: tuple[tuple[type[Any], Any], ...]) -> Callable[[Any], Any]:
     def read(node: Any) -> Any:
         try:
             for kind, key in steps:

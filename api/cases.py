@@ -143,7 +143,7 @@ def _keys(request: DoorRequest) -> Keys:
 
 
 def _reason(request: DoorRequest, asked: str | None) -> str:
-    given = asked or request.headers.get(REASON, "").strip()
+    given = (asked or request.headers.get(REASON, "")).strip()
     if not given or len(given) > _LONGEST_REASON or "\x00" in given:
         raise Problem("ReasonRequired", f"Say why you read it, as ?reason= or {REASON}, in 1 to {_LONGEST_REASON} characters.")
     return given

@@ -61,6 +61,8 @@ async def test_reading_needs_a_reason_which_is_kept(served: Served) -> None:
     await served.store()
     without = await served.client.get(f"{CASES}/c-1", headers=reader(served))
     assert (without.status_code, without.json()["error"]) == (400, "ReasonRequired")
+    blank = await served.client.get(f"{CASES}/c-1?reason=%20%09", headers=reader(served))
+    assert (blank.status_code, blank.json()["error"]) == (400, "ReasonRequired")
     assert await served.rows("select from audit_log") == []
     await served.client.get(f"{CASES}/c-1", headers=reader(served, access_reason="from the header"))
     await served.client.get(f"{CASES}/c-1?version=1&reason=from+the+query", headers=reader(served))

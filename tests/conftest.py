@@ -34,8 +34,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.fixture(scope="session")
 def postgres_server(pytestconfig: pytest.Config) -> Iterator[str]:
-    """The session's PostgreSQL: a superuser's URL."""
-    server = servers.provide_postgres()
+    """The session's PostgreSQL: a superuser's URL. A test that crashes a server has one of its own, with fsync on."""
+    server = servers.provide_postgres(servers.NEVER_CRASHED)
     pytestconfig.stash[_TAKEN]["PostgreSQL"] = server.origin
     yield server.address
     server.close()

@@ -30,6 +30,7 @@ from outbox_relay.page import Page, Parcel, Target, fetch_page, pack, publish, q
 from runtime import kafka
 from runtime.failpoints import reach
 from runtime.logging import get_logger
+from runtime.pauses import pause
 from runtime.settings import Settings
 from runtime.sql import Connection
 
@@ -68,16 +69,16 @@ class Lane:
     async def run(self, stop: asyncio.Event) -> None:
         """Turns until `stop`; a turn under way is finished."""
         shortest, longest = self._settings.relay.poll_min_ms / 1000, self._settings.relay.poll_max_ms / 1000
-        pause = shortest
+        idle = shortest
         await queries.prepare_lane(self._conn)
         try:
             while not stop.is_set():
                 published = await self.turn()
-                pause = shortest if published else min(pause * 2, longest)
+                idle = shortest if published else min(idle * 2, longest)
                 if self._failures:
-                    await _sleep(self._backoff(), stop)
+                    await pause(stop, self._backoff())
                 elif not self._full_shards:
-                    await asyncio.sleep(pause)
+                    await asyncio.sleep(idle)
         finally:
             self.busy = frozenset()
             await self._drop_producer()
@@ -231,11 +232,3 @@ class Lane:
     def _backoff(self) -> float:
         first, longest = _TROUBLE_SECONDS
         return min(longest, first * 2.0 ** min(self._failures, 10)) * random.uniform(0.5, 1.0)
-
-
-async def _sleep(seconds: float, stop: asyncio.Event) -> None:
-    """A longer pause, which `stop` ends."""
-    try:
-        await asyncio.wait_for(stop.wait(), seconds)
-    except TimeoutError:
-        return

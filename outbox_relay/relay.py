@@ -23,6 +23,7 @@ from outbox_relay.lane import Lane
 from outbox_relay.lease import ShardLeases
 from outbox_relay.page import queries as page_queries
 from runtime.logging import get_logger
+from runtime.pauses import pause
 from runtime.postgres import TRANSIENT, open_pool
 from runtime.settings import Settings
 from runtime.sql import Connection, load_queries
@@ -83,8 +84,7 @@ class OutboxRelay:
                 failures = 0 if time.monotonic() - began > _LONGEST_BACKOFF else failures + 1
                 log.warning("relay lost a connection, begins anew", owner=self.owner, error=error, attempt=failures)
                 delay = min(_LONGEST_BACKOFF, 0.1 * 2.0**failures) * random.uniform(0.5, 1.0)
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), delay)
+                await pause(stop, delay)
 
     async def _session(self, stop: asyncio.Event) -> None:
         async with contextlib.AsyncExitStack() as stack:

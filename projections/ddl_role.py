@@ -17,10 +17,11 @@ from domain.cases.mapping_store.graph import generation
 from projections import ddl_orders
 from projections.versions import create_version, list_versions
 from runtime.logging import get_logger
+from runtime.pauses import pause
 from runtime.postgres import is_transient, open_pool
 from runtime.settings import Settings
 from runtime.sql import Connection
-from workers.lease import Leadership, Lease, pause
+from workers.lease import Leadership, Lease
 
 log = get_logger(__name__)
 

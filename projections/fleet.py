@@ -31,6 +31,7 @@ from runtime import topics
 from runtime.kafka import admin
 from runtime.keys.ring import KeyRing, open_key_ring
 from runtime.logging import get_logger
+from runtime.pauses import pause
 from runtime.postgres import is_transient, open_pool
 from runtime.settings import Settings
 from schemas.errors import ConfigurationError
@@ -104,7 +105,7 @@ class Fleet:
                 if not is_transient(error):
                     raise
                 log.warning("waiting for PostgreSQL", error=error)
-            await _pause(self._stop, LOOK_SECONDS)
+            await pause(self._stop, LOOK_SECONDS)
 
     async def _look(self) -> None:
         versions = await active_versions(self._pool)
@@ -150,8 +151,8 @@ class Fleet:
                 running.member = None
                 log.error("table version failed", group=running.version.group.name, error=error)
                 await self._report(running.version, error)
-                pause = min(FIRST_PAUSE_SECONDS * 2 ** (running.failures - 1), LONGEST_PAUSE_SECONDS)
-                await _pause(running.stop, pause)
+                seconds = min(FIRST_PAUSE_SECONDS * 2 ** (running.failures - 1), LONGEST_PAUSE_SECONDS)
+                await pause(running.stop, seconds)
 
     async def _member(self, running: Running) -> None:
         version = running.version
@@ -193,7 +194,7 @@ class Fleet:
                 log.warning("waiting for Kafka", group=running.version.group.name, error=error)
             finally:
                 await client.close()
-            await _pause(running.stop, LOOK_SECONDS)
+            await pause(running.stop, LOOK_SECONDS)
 
     async def _report(self, version: TableVersion, error: Exception) -> None:
         incident = Incident(
@@ -234,10 +235,3 @@ class Fleet:
                 lag_seconds=[lag.seconds for _, lag in rows],
                 applied_at=[lag.applied_at for _, lag in rows],
             )
-
-
-async def _pause(stop: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(stop.wait(), seconds)
-    except TimeoutError:
-        return

@@ -10,10 +10,11 @@ import asyncpg
 
 from domain.keys.purge import Purger
 from runtime.logging import get_logger
+from runtime.pauses import pause
 from runtime.postgres import is_transient, open_pool
 from runtime.settings import Settings
 from workers import audit_chainer, census, housekeeping, metrics, reconciler, shredder
-from workers.lease import Leadership, Lease, LostLease, pause
+from workers.lease import Leadership, Lease, LostLease
 
 log = get_logger(__name__)
 

@@ -15,6 +15,7 @@ from datetime import timedelta
 import asyncpg
 
 from runtime.logging import get_logger
+from runtime.pauses import pause
 from runtime.postgres import is_transient
 from runtime.sql import load_queries
 
@@ -114,11 +115,3 @@ class Leadership:
 
     def _trust(self, asked: float) -> float:
         return asked + self._life - _MARGIN_SECONDS
-
-
-async def pause(stop: asyncio.Event, seconds: float) -> None:
-    """Wait, but not past `stop`."""
-    try:
-        await asyncio.wait_for(stop.wait(), seconds)
-    except TimeoutError:
-        return

@@ -14,6 +14,7 @@ from domain.keys.ledgers import settle, unapplied
 from runtime.keys.database import open_keys_pool
 from runtime.keys.ledger_file import ledger_file
 from runtime.logging import get_logger
+from runtime.pauses import pause
 from runtime.postgres import Role, is_transient, open_pool
 from runtime.settings import Settings
 
@@ -34,10 +35,7 @@ async def settle_before_start(settings: Settings, roles: Sequence[Role], stop: a
             if not is_transient(error):
                 raise
             log.warning("waiting for the shred ledgers", error=error)
-        try:
-            await asyncio.wait_for(stop.wait(), _PAUSE_SECONDS)
-        except TimeoutError:
-            continue
+        await pause(stop, _PAUSE_SECONDS)
 
 
 async def settled(settings: Settings, role: Role) -> bool:

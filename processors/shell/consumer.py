@@ -35,6 +35,7 @@ from processors.shell.rounds import Rounds
 from runtime.failpoints import reach
 from runtime.kafka import admin, consumer, physical
 from runtime.logging import get_logger
+from runtime.pauses import pause
 from runtime.postgres import is_transient, open_pool
 from runtime.settings import Settings
 
@@ -45,6 +46,7 @@ ROUND_SECONDS = 1.0
 FAILED_ROUND_SECONDS = 10.0
 HOPELESS_SECONDS = 30.0
 MIRROR_SECONDS = 0.5
+WAIT_SECONDS = 0.5
 # Every statement of a batch looks up keys that stand in an array. A plan made while a table was small, or by a guess at the
 # array's length, reads the whole table for each batch: a rebuild from the first event then slows down with every row.
 KEY_LOOKUPS = {
@@ -128,7 +130,7 @@ class GroupMember:
             log.warning("waiting for PostgreSQL or Kafka", group=self.group, error=error)
             self._refuse_dead_client(error)
             self._assignment.rewind()
-            await self._pause()
+            await pause(self.stop, WAIT_SECONDS)
 
     async def _poll_in_pace(self) -> None:
         owed = self._pace.owed() if self._pace is not None else 0.0
@@ -198,7 +200,7 @@ class GroupMember:
                     # A refusal is as fast as the stop: without this look the two would race for ever.
                     raise Stopping from error
                 log.warning("waiting for Kafka", group=self.group, error=error)
-                await self._pause()
+                await pause(self.stop, WAIT_SECONDS)
 
     async def _unless_stopping(self, answer: Coroutine[Any, Any, Answer]) -> Answer:
         """What is awaited; the clients' own waits for an absent server have no end. Raises Stopping."""
@@ -209,12 +211,6 @@ class GroupMember:
             return asking.result()
         asking.cancel()
         raise Stopping
-
-    async def _pause(self) -> None:
-        try:
-            await asyncio.wait_for(self.stop.wait(), 0.5)
-        except TimeoutError:
-            return
 
     async def _poll(self) -> None:
         try:

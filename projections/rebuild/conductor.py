@@ -33,6 +33,7 @@ from projections.rebuild.topics import Broker, broker
 from projections.versions import TableVersion, create_version, find_version, list_versions, set_state
 from runtime.failpoints import reach
 from runtime.logging import get_logger
+from runtime.pauses import pause
 from runtime.postgres import is_transient, tenants_transaction
 from runtime.settings import Settings
 from runtime.sql import Connection, load_queries
@@ -72,7 +73,7 @@ class Conductor:
                         raise
                     log.warning("rebuilds wait for PostgreSQL or Kafka", error=error)
                     await self.close()
-                await _pause(stop)
+                await pause(stop, ROUND_SECONDS)
         finally:
             await self.close()
 
@@ -327,13 +328,6 @@ def _paused(row: Row, version: TableVersion, why: str) -> Incident:
         summary=f"the rebuild of {version.label} paused itself: {why}",
         cure=f"casestream dlt list --group {version.group.name}; mend the cause; casestream projection resume {version.name}",
     )
-
-
-async def _pause(stop: asyncio.Event) -> None:
-    try:
-        await asyncio.wait_for(stop.wait(), ROUND_SECONDS)
-    except TimeoutError:
-        return
 
 
 _STEPS = {

@@ -30,6 +30,7 @@ from projections.versions import TableVersion, find_version, set_state
 from runtime.failpoints import reach
 from runtime.keys.ring import open_key_ring
 from runtime.logging import get_logger
+from runtime.pauses import pause
 from runtime.postgres import is_transient, tenants_transaction
 from runtime.settings import Settings
 from runtime.sql import load_queries
@@ -79,7 +80,7 @@ class OrderClerk:
                 log.warning("orders of table versions wait for PostgreSQL or Kafka", error=error)
                 found = False
             if not found:
-                await _pause(stop, 1.0)
+                await pause(stop, 1.0)
 
     async def next(self, order_id: UUID | None = None) -> bool:
         """Carry out one order (this one); False when there is none to take."""
@@ -244,13 +245,6 @@ def _failed_parity(row: Row, version: TableVersion, report: Report) -> Incident:
         summary=f"{version.label} is not what {report.old} is: {said(report)}",
         cure=f"casestream projection verify {version.name} --version {version.version} shows rows; see the runbook",
     )
-
-
-async def _pause(stop: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(stop.wait(), seconds)
-    except TimeoutError:
-        return
 
 
 _KINDS = {

@@ -20,6 +20,7 @@ from projections.rebuild.orders import COMPARISONS, MOVES, OrderClerk
 from projections.rebuild.scan import StoreScanner
 from runtime.keys.ring import open_key_ring
 from runtime.logging import get_logger
+from runtime.pauses import pause
 from runtime.postgres import open_pool
 from runtime.settings import Settings
 
@@ -63,7 +64,7 @@ async def _until_work(worker: asyncpg.Pool, stop: asyncio.Event) -> None:
                 return
         except (asyncpg.PostgresError, OSError) as error:
             log.warning("the store scan waits", error=error)
-        await _pause(stop, 1.0)
+        await pause(stop, 1.0)
 
 
 async def _keep(name: str, work: Work, worker: asyncpg.Pool, stop: asyncio.Event) -> None:
@@ -74,7 +75,7 @@ async def _keep(name: str, work: Work, worker: asyncpg.Pool, stop: asyncio.Event
         except Exception as error:  # noqa: BLE001 - live tables are served by the same process
             log.error("a part of the rebuilds failed and begins anew", role=name, error=error)
             await _report(name, error, worker)
-            await _pause(stop, AGAIN_SECONDS)
+            await pause(stop, AGAIN_SECONDS)
 
 
 async def _report(name: str, error: Exception, worker: asyncpg.Pool) -> None:
@@ -92,10 +93,3 @@ async def _report(name: str, error: Exception, worker: asyncpg.Pool) -> None:
             await open_incidents(conn, [incident])
     except Exception as trouble:  # noqa: BLE001 - the failure itself is logged; the next one is told again
         log.warning("incident not recorded", error=trouble)
-
-
-async def _pause(stop: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(stop.wait(), seconds)
-    except TimeoutError:
-        return

@@ -30,6 +30,7 @@ from projections.versions import find_version
 from runtime.failpoints import reach
 from runtime.keys.ring import KeyRing
 from runtime.logging import get_logger
+from runtime.pauses import pause
 from runtime.postgres import is_transient, tenants_transaction
 from runtime.sql import Connection, load_queries
 from schemas.errors import PermanentError
@@ -90,7 +91,7 @@ class StoreScanner:
                 log.warning("the store scan waits", error=error)
                 found = False
             if not found:
-                await _pause(stop, IDLE_SECONDS)
+                await pause(stop, IDLE_SECONDS)
 
     async def next(self, stop: asyncio.Event) -> bool:
         """Lease a slice and read it to its end, or as far as it is ours; False when none is free."""
@@ -227,7 +228,8 @@ class StoreScanner:
         if part.rate:
             await self._share(part)
             self._pace.spend(read)
-            await _pause(stop, min(self._pace.owed(), MOST_WAIT_SECONDS))
+            if (owed := self._pace.owed()) > 0:
+                await pause(stop, min(owed, MOST_WAIT_SECONDS))
 
     async def _share(self, part: Slice) -> None:
         """The rate is shared by as many as read now. A page is of about a second at most: its debt must fit into the lease."""
@@ -237,12 +239,3 @@ class StoreScanner:
                 share = part.rate / max(1, await slices.readers(conn, part.rebuild_id))
             self._pace.rate = share
             self._page_size = max(1, min(self._page_size, int(share)))
-
-
-async def _pause(stop: asyncio.Event, seconds: float) -> None:
-    if seconds <= 0:
-        return
-    try:
-        await asyncio.wait_for(stop.wait(), seconds)
-    except TimeoutError:
-        return

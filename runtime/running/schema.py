@@ -7,6 +7,7 @@ import asyncpg
 
 from runtime.logging import get_logger
 from runtime.migrations import DIRECTORY, applied, read_migrations
+from runtime.pauses import pause
 from runtime.postgres import TRANSIENT, Role, is_transient, role_url
 from runtime.settings import Settings
 from runtime.sql import Connection
@@ -46,7 +47,7 @@ async def await_schema(settings: Settings, role: Role, stop: asyncio.Event) -> N
     """Return when the schema is at head, or at `stop`."""
     while problems := await _ask_until_answered(settings, role, stop):
         log.warning("waiting for the schema", action=_MIGRATE, count=len(problems))
-        await _pause(stop)
+        await pause(stop, _PAUSE_SECONDS)
 
 
 async def _ask_until_answered(settings: Settings, role: Role, stop: asyncio.Event) -> list[str]:
@@ -57,7 +58,7 @@ async def _ask_until_answered(settings: Settings, role: Role, stop: asyncio.Even
             if not is_transient(error):
                 raise
             log.warning("waiting for PostgreSQL", error=error)
-        await _pause(stop)
+        await pause(stop, _PAUSE_SECONDS)
     return []
 
 
@@ -73,10 +74,3 @@ async def ask_schema(settings: Settings, role: Role, timeout: float = 5.0) -> li
         return await schema_problems(conn)
     finally:
         await conn.close(timeout=timeout)
-
-
-async def _pause(stop: asyncio.Event) -> None:
-    try:
-        await asyncio.wait_for(stop.wait(), _PAUSE_SECONDS)
-    except TimeoutError:
-        return

@@ -7,6 +7,7 @@ domain/rules/checking.py parses the templates and looks up what is named.
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, JsonValue, StrictInt, model_validator
+from pydantic_core import PydanticCustomError
 
 from schemas.models import Code, FieldPath, Text
 from schemas.rules import LONGEST_WAIT, ActionSpec, ActionType, DocumentId, Part, Unit, ValueType, id_as_text
@@ -46,7 +47,9 @@ class UpdateField(Part):
     value_type: ValueType = ValueType.STRING
 
 
-class _Work(Part):
+class Work(Part):
+    """What a task and an activity have in common."""
+
     subject: ShortTemplate
     description: Template | None = None
     activity_type: Code | None = None
@@ -57,17 +60,17 @@ class _Work(Part):
     assign_to: DocumentId | None = None
 
     @model_validator(mode="after")
-    def _assigns_once(self) -> "_Work":
+    def _assigns_once(self) -> "Work":
         if self.assign_to_field is not None and self.assign_to is not None:
-            raise ValueError("say assignToField or assignTo, not both")
+            raise PydanticCustomError("assign_twice", "say assignToField or assignTo, not both")
         return self
 
 
-class CreateTask(_Work):
+class CreateTask(Work):
     """A work item about the entity. `dueDateOffset` counts days unless `dueDateUnit` says otherwise (trap 36)."""
 
 
-class CreateActivity(_Work):
+class CreateActivity(Work):
     """An ACTIVITY entity about the entity."""
 
 
@@ -82,9 +85,9 @@ class AssignTo(Part):
     @model_validator(mode="after")
     def _somebody(self) -> "AssignTo":
         if self.assignment_type == "DIRECT" and ((self.user_id is None) == (self.team_id is None) or self.user_ids):
-            raise ValueError("DIRECT names one userId or one teamId, and no userIds")
+            raise PydanticCustomError("assign_direct", "DIRECT names one userId or one teamId, and no userIds")
         if self.assignment_type == "ROUND_ROBIN" and (self.user_id is not None or not (self.team_id or self.user_ids)):
-            raise ValueError("ROUND_ROBIN names userIds or a teamId, and no userId")
+            raise PydanticCustomError("assign_round", "ROUND_ROBIN names userIds or a teamId, and no userId")
         return self
 
 
@@ -137,7 +140,7 @@ class Delay(Part):
     @model_validator(mode="after")
     def _ends(self) -> "Delay":
         if self.seconds > LONGEST_WAIT:
-            raise ValueError("the longest delay is 366 days")
+            raise PydanticCustomError("delay_too_long", "the longest delay is 366 days")
         return self
 
 

@@ -1,0 +1,176 @@
+"""A rule becomes one function, once; every event is judged by it (trap 39).
+
+Why generated source and not closures: a rule is judged for every event of its entity type, and most events do not match.
+One generated function per rule judges a hundred rules several times faster than closures that call each other
+(docs/explanation/rules.md has the figures). The source is put together only from the fragments of domain/rules/fragments.py and
+the words `and`, `or` and parentheses; names, values and functions of a rule are bound by reference. No text that a user wrote
+is ever compiled, and tests hold the function to a slow evaluator that shares no code with it.
+
+A condition after the one that decides is not looked at (trap 10), and nothing is parsed at run time, so no event can make a
+rule raise. Compiling a rule that `check` refuses raises RuleBroken: the caller quarantines that rule alone.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+
+from domain.fields.paths import MISSING, Path, parse_path
+from domain.rules.change import STAGE_FIELDS, Change, stage_field
+from domain.rules.conditions import Joined, Leaf, Node, leaves_of, read_conditions
+from domain.rules.fragments import Bindings, fragment, reading
+from domain.rules.judging import seen
+from domain.rules.operators import FAMILY
+from domain.rules.problems import Problem, errors
+from domain.rules.tracing import Trace
+from schemas.rules import RuleDefinition, TriggerType
+
+Judge = Callable[[Change, datetime], bool]
+Observe = Callable[[Change, datetime], tuple[Any, ...]]
+
+
+class RuleBroken(ValueError):
+    """The stored rule no longer passes its check; `problems` say where."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = problems
+        super().__init__("; ".join(f"{problem.pointer} {problem.code}" for problem in problems))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CompiledRule:
+    """A version of a rule, ready to judge. `matches(change, now)` is pure and total; `watched`: the field of its trigger."""
+
+    tenant_id: str
+    rule_id: str
+    version: int
+    definition: RuleDefinition
+    created_order: int
+    watched: Path | None
+    tree: Node | None
+    leaves: tuple[Leaf, ...]
+    matches: Judge
+    observe: Observe
+
+    @property
+    def order(self) -> tuple[int, int, str]:
+        """Among rules that match one event: priority, then age, then id (trap 41)."""
+        return self.definition.priority, self.created_order, self.rule_id
+
+    def trace(self, change: Change, now: datetime) -> Trace:
+        """What every condition saw and how it decided, also where the decision was made before it."""
+        return Trace(self, change, self.observe(change, now))
+
+
+def compile_rule(
+    tenant_id: str,
+    rule_id: str,
+    version: int,
+    definition: RuleDefinition,
+    *,
+    created_order: int = 0,
+    zone: tzinfo = UTC,
+    stage_fields: dict[str, str] | None = None,
+) -> CompiledRule:
+    """The rule's one function. `created_order`: rises with the age of rules; `zone`: where its dates and days are.
+
+    Raises RuleBroken for a definition that was never checked, or by other rules than today's.
+    """
+    found = read_conditions(definition, zone)
+    if wrong := errors(list(found.problems)):
+        raise RuleBroken(wrong)
+    leaves = tuple(leaves_of(found.tree))
+    matches = _matching(found.tree, leaves, zone)
+    observe = _observing(found.tree, leaves, zone)
+    if definition.on_becoming_true:
+        matches, observe = _becoming(matches), _observing_becoming(matches, observe)
+    return CompiledRule(
+        tenant_id,
+        rule_id,
+        version,
+        definition,
+        created_order,
+        _watched(definition, STAGE_FIELDS if stage_fields is None else stage_fields),
+        found.tree,
+        leaves,
+        matches,
+        observe,
+    )
+
+
+def _watched(definition: RuleDefinition, stage_fields: Any) -> Path | None:
+    if definition.trigger_type not in (TriggerType.ON_FIELD_CHANGE, TriggerType.ON_STAGE_CHANGE):
+        return None
+    if definition.trigger_field is None and definition.trigger_type is TriggerType.ON_FIELD_CHANGE:
+        raise RuleBroken([Problem("/triggerField", "trigger-field", {"trigger": definition.trigger_type})])
+    try:
+        return parse_path(definition.trigger_field or stage_field(definition.entity_type, stage_fields))
+    except ValueError as error:
+        raise RuleBroken([Problem("/triggerField", "path", {"text": "", "reason": str(error)})]) from error
+
+
+def _matching(tree: Node | None, leaves: tuple[Leaf, ...], zone: tzinfo) -> Judge:
+    bound: Bindings = {}
+    numbers = {id(leaf): number for number, leaf in enumerate(leaves)}
+    words = _expression(tree, lambda leaf: fragment(leaf, numbers[id(leaf)], zone, bound))
+    judge: Judge = _function("matches", f"{_READS}    return {words}\n", bound)
+    return judge
+
+
+def _observing(tree: Node | None, leaves: tuple[Leaf, ...], zone: tzinfo) -> Observe:
+    """Answers (met, value of condition 0, its outcome, value of condition 1, ...)."""
+    bound: Bindings = {"MISSING": MISSING}
+    lines = [_READS]
+    for number, leaf in enumerate(leaves):
+        if leaf.operator in FAMILY:
+            bound[f"s{number}"], bound[f"l{number}"] = seen, leaf
+            lines.append(f"    v{number} = s{number}(l{number}, change)\n")
+        else:
+            lines.append(f"    v{number} = {reading(leaf, number, bound, 'MISSING')}\n")
+        lines.append(f"    o{number} = {fragment(leaf, number, zone, bound, f'v{number}')}\n")
+    numbers = {id(leaf): number for number, leaf in enumerate(leaves)}
+    words = _expression(tree, lambda leaf: f"o{numbers[id(leaf)]}")
+    told = "".join(f", v{number}, o{number}" for number in range(len(leaves)))
+    observe: Observe = _function("observe", "".join(lines) + f"    return ({words}{told or ','})\n", bound)
+    return observe
+
+
+def _expression(node: Node | None, leaf: Callable[[Leaf], str]) -> str:
+    if node is None:
+        return "True"
+    if isinstance(node, Joined):
+        return "(" + f" {_WORDS[node.word]} ".join(_expression(part, leaf) for part in node.parts) + ")"
+    return leaf(node)
+
+
+def _function(name: str, body: str, bound: Bindings) -> Any:
+    source = f"def {name}(change, now):\n{body}"
+    # Our own fragments only, see above; without builtins but `type`, so that a fragment can reach nothing else.
+    scope: dict[str, Any] = {"__builtins__": {}, **_NAMES, **bound}
+    exec(compile(source, f"<rule: {name}>", "exec"), scope)  # noqa: S102 - the reason is this module's docstring
+    return scope[name]
+
+
+def _becoming(matches: Judge) -> Judge:
+    def becomes_true(change: Change, now: datetime) -> bool:
+        return matches(change, now) and not _was_true(matches, change, now)
+
+    return becomes_true
+
+
+def _was_true(matches: Judge, change: Change, now: datetime) -> bool:
+    # Of what was before nothing is known, or there was nothing: then it was not true.
+    return change.is_update and change.before is not None and matches(change.as_it_was(), now)
+
+
+def _observing_becoming(matches: Judge, observe: Observe) -> Observe:
+    def observed(change: Change, now: datetime) -> tuple[Any, ...]:
+        met, *told = observe(change, now)
+        return (bool(met and not _was_true(matches, change, now)), *told)
+
+    return observed
+
+
+_READS = "    current = change.current\n    earlier = change.earlier\n"
+_WORDS = {"AND": "and", "OR": "or"}
+_NAMES = {"type": type, "int": int, "float": float, "str": str, "bool": bool, "dict": dict}

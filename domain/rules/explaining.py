@@ -1,0 +1,86 @@
+"""A trace in words, in Vietnamese or English: what a person reads who asks "why did it not fire?"."""
+
+import json
+from typing import Any
+
+from domain.fields.paths import MISSING
+from domain.rules.operators import CHANGES
+from domain.rules.problems import Language
+from domain.rules.showing import shown, shown_leaf
+from domain.rules.tracing import HIDDEN, Observed, Trace
+from schemas.rules import Operator
+
+
+def explain(trace: Trace, language: Language = "en", *, hides: Any = lambda path: False) -> list[str]:
+    """The verdict, the conditions as they are joined, then one line for each condition. `hides`: paths not to be shown."""
+    words = WORDS[language]
+    verdict = "fired" if trace.matched else "held-before" if trace.held_before else "did-not-fire"
+    lines = [words[verdict], words["joined"].format(shown(trace.rule.tree, language))]
+    return lines + [line_of(item, language, hidden=hides(item.leaf.path)) for item in trace.conditions]
+
+
+def line_of(item: Observed, language: Language, *, hidden: bool = False) -> str:
+    """One condition: whether it is met, what it asks, what it saw, and why that decided or not."""
+    words = WORDS[language]
+    met = words["met" if item.met else "not-met"]
+    asked = item.leaf.path.text + " …" if hidden else shown_leaf(item.leaf, language)
+    note = words[item.why] if item.why in _SAID else ""
+    counted = "" if item.decided else words["not-decisive"]
+    return f"{met}: {asked}; {_saw(item, words, hidden)}" + note + counted
+
+
+def _saw(item: Observed, words: dict[str, str], hidden: bool) -> str:
+    if item.leaf.operator in CHANGES:
+        old, new = item.seen
+        return words["saw-both"].format(_shown(old, words, hidden), _shown(new, words, hidden))
+    name = "saw-old" if item.leaf.operator in (Operator.WAS, Operator.WAS_NOT) else "saw"
+    return words[name].format(_shown(item.seen, words, hidden))
+
+
+def _shown(value: Any, words: dict[str, str], hidden: bool) -> str:
+    if value is MISSING:
+        return words["nothing"]
+    if value is None:
+        return "null"
+    text = HIDDEN if hidden else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "…"
+
+
+MAX_SHOWN = 200
+# What does not already follow from the value that was seen.
+_SAID = frozenset({"unfit", "no-before", "no-update"})
+
+WORDS: dict[Language, dict[str, str]] = {
+    "en": {
+        "fired": "The rule fires.",
+        "did-not-fire": "The rule does not fire: its conditions are not met.",
+        "held-before": "The rule does not fire: its conditions are met, but they were met before the change too.",
+        "joined": "Conditions: {}",
+        "met": "met",
+        "not-met": "not met",
+        "saw": "it saw {}",
+        "saw-old": "it saw {} as the old value",
+        "saw-both": "it saw {} before and {} after",
+        "nothing": "no value",
+        "unfit": ", which is not of the value type",
+        "no-before": ", and the event does not tell old values",
+        "no-update": ", and only an update changes values",
+        "not-decisive": " (the result did not depend on it)",
+    },
+    "vi": {
+        "fired": "Quy tắc được kích hoạt.",
+        "did-not-fire": "Quy tắc không kích hoạt: điều kiện không thoả.",
+        "held-before": "Quy tắc không kích hoạt: điều kiện thoả, nhưng trước thay đổi này cũng đã thoả.",
+        "joined": "Điều kiện: {}",
+        "met": "thoả",
+        "not-met": "không thoả",
+        "saw": "giá trị thấy được là {}",
+        "saw-old": "giá trị cũ thấy được là {}",
+        "saw-both": "trước là {}, sau là {}",
+        "nothing": "không có",
+        "unfit": ", không đúng kiểu giá trị",
+        "no-before": ", và sự kiện không cho biết giá trị cũ",
+        "no-update": ", và chỉ có cập nhật mới làm thay đổi giá trị",
+        "not-decisive": " (kết quả không phụ thuộc vào nó)",
+    },
+}

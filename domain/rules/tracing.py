@@ -1,0 +1,138 @@
+"""Why a rule matched or did not: for each condition the operator, what it expected, what it saw, and how that went.
+
+All conditions are told, also those after the one that decided: whoever asks "why did it not fire" wants to know all that
+was in the way. Values can be hidden from a reader by path; the rest of the trace stays.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC
+from typing import TYPE_CHECKING, Any
+
+from domain.fields.paths import MISSING, Path
+from domain.rules.change import Change
+from domain.rules.conditions import Joined, Leaf, Node
+from domain.rules.operators import CHANGES, FAMILY
+from domain.rules.showing import shown_expected
+from domain.rules.values import UNFIT, converter
+from schemas.rules import LogicalOperator
+
+if TYPE_CHECKING:
+    from domain.rules.compiling import CompiledRule
+
+HIDDEN = "***"
+# Whether a value is of its type at all does not depend on the zone.
+_ANY_ZONE = UTC
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One condition. `seen` is what it looked at, of CHANGED and its kind the pair (old, new); `decided`: whether it counted.
+
+    `why` is a code: met, not-met, missing, null, unfit (not of the value type), no-before (old values unknown), no-update.
+    """
+
+    leaf: Leaf
+    seen: Any
+    met: bool
+    decided: bool
+    why: str
+
+
+class Trace:
+    """What a rule saw in a change. Made for every event that is traced, so it keeps what it was given and tells when asked."""
+
+    __slots__ = ("_told", "change", "rule")
+
+    def __init__(self, rule: "CompiledRule", change: Change, told: tuple[Any, ...]) -> None:
+        self.rule, self.change, self._told = rule, change, told
+
+    @property
+    def matched(self) -> bool:
+        """Whether the rule fires; with `onBecomingTrue` also whether it was not true before."""
+        return bool(self._told[0])
+
+    @property
+    def held_before(self) -> bool:
+        """The conditions are met, and were met before: `onBecomingTrue` alone kept the rule from firing."""
+        return not self.matched and self._holds()
+
+    @property
+    def conditions(self) -> tuple[Observed, ...]:
+        """Every condition, from left to right."""
+        told, decided = self._told, self._decided()
+        return tuple(
+            Observed(leaf, told[at + 1], bool(told[at + 2]), id(leaf) in decided, self._why(leaf, told[at + 1], told[at + 2]))
+            for leaf, at in zip(self.rule.leaves, range(0, 2 * len(self.rule.leaves), 2), strict=True)
+        )
+
+    def as_json(self, hides: Callable[[Path], bool] = lambda path: False) -> dict[str, Any]:
+        """For the log and the answer of `/test`: values of paths that `hides` names are hidden."""
+        return {
+            "ruleId": self.rule.rule_id,
+            "version": self.rule.version,
+            "matched": self.matched,
+            **({"heldBefore": True} if self.held_before else {}),
+            "conditions": [_row(item, hides(item.leaf.path)) for item in self.conditions],
+        }
+
+    def _outcomes(self) -> dict[int, bool]:
+        return {id(leaf): bool(met) for leaf, met in zip(self.rule.leaves, self._told[2::2], strict=True)}
+
+    def _holds(self) -> bool:
+        return _value(self.rule.tree, self._outcomes(), set())
+
+    def _decided(self) -> set[int]:
+        looked_at: set[int] = set()
+        _value(self.rule.tree, self._outcomes(), looked_at)
+        return looked_at
+
+    def _why(self, leaf: Leaf, seen: Any, met: bool) -> str:
+        if leaf.operator in FAMILY:
+            if leaf.operator in CHANGES and not self.change.is_update:
+                return "no-update"
+            if self.change.before is None:
+                return "met" if met else "no-before"
+        looked = seen if leaf.operator not in CHANGES else seen[1]
+        if looked is MISSING:
+            return "missing"
+        if looked is None:
+            return "null"
+        if leaf.expected is not None and converter(leaf.kind, _ANY_ZONE)(looked) is UNFIT and not isinstance(looked, list):
+            return "unfit"
+        return "met" if met else "not-met"
+
+
+def _value(node: Node | None, outcomes: dict[int, bool], looked_at: set[int]) -> bool:
+    """The tree's outcome, noting which conditions it had to look at."""
+    if node is None:
+        return True
+    if not isinstance(node, Joined):
+        looked_at.add(id(node))
+        return outcomes[id(node)]
+    settles = node.word is LogicalOperator.OR
+    for part in node.parts:
+        if _value(part, outcomes, looked_at) is settles:
+            return settles
+    return not settles
+
+
+def _row(item: Observed, hidden: bool) -> dict[str, Any]:
+    leaf = item.leaf
+    seen = [_told(value, hidden) for value in item.seen] if leaf.operator in CHANGES else [_told(item.seen, hidden)]
+    names = ["old", "new"] if leaf.operator in CHANGES else ["saw"]
+    return {
+        "pointer": leaf.pointer,
+        "field": leaf.path.text,
+        "operator": str(leaf.operator),
+        "valueType": str(leaf.kind),
+        "expected": HIDDEN if hidden else shown_expected(leaf),
+        **{name: value for name, value in zip(names, seen, strict=True) if value is not MISSING},
+        "met": item.met,
+        "decided": item.decided,
+        "why": item.why,
+    }
+
+
+def _told(value: Any, hidden: bool) -> Any:
+    return value if value is MISSING or value is None or not hidden else HIDDEN

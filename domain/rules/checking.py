@@ -57,7 +57,7 @@ def _problems_of_parts(document: Any, known: KnownNames, zone: tzinfo) -> Iterat
     head = _whole({name: value for name, value in document.items() if name not in ("conditions", "actions")})
     if head is not None:
         yield from trigger_problems(head, known)
-    stand_in = head or RuleDefinition(name="?", trigger_type=TriggerType.ON_UPDATE, entity_type="?")
+    stand_in = head or RuleDefinition(name="?", trigger_type=TriggerType.ON_UPDATE, entity_type="X")
     for name in ("conditions", "actions"):
         parts = document.get(name)
         for at, part in enumerate(parts if isinstance(parts, list) else []):

@@ -64,6 +64,12 @@ class Change:
         old, new = self.old, self.new
         return frozenset(name for name in old.keys() | new.keys() if not same(old.get(name), new.get(name)))
 
+    def differs(self, name: str) -> bool:
+        """Whether old and new values of an UPDATE are known and differ in one field."""
+        if not self.is_update or self.old is None or self.new is None:
+            return False
+        return not same(self.old.get(name), self.new.get(name))
+
     @property
     def changed_roots(self) -> frozenset[str]:
         """The entity's own fields among them: an event may name a path into one."""

@@ -151,12 +151,10 @@ def _path_problems(pointer: str, text: str, entity_type: str, known: KnownNames)
 def _cron_problems(text: str) -> Iterable[Problem]:
     try:
         # Five fields: cronsim would read a sixth as seconds, which no schedule of ours keeps.
-        fires = CronSim(text, _ANY_DAY) if len(text.split()) == CRON_FIELDS else None
+        fires = len(text.split()) == CRON_FIELDS and next(CronSim(text, _ANY_DAY), None) is not None
     except CronSimError:
-        fires = None
-    if fires is None:
-        return [Problem("/cronExpression", "cron", {"text": text})]
-    return [] if next(fires, None) is not None else [Problem("/cronExpression", "cron-never", {"text": text})]
+        fires = False
+    return [] if fires else [Problem("/cronExpression", "cron", {"text": text})]
 
 
 CRON_FIELDS = 5

@@ -13,14 +13,13 @@ rule raise. Compiling a rule that `check` refuses raises RuleBroken: the caller 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
+from functools import cached_property
 from typing import Any
 
-from domain.fields.paths import MISSING, Path, parse_path
+from domain.fields.paths import Path, parse_path
 from domain.rules.change import STAGE_FIELDS, Change, stage_field
 from domain.rules.conditions import Joined, Leaf, Node, leaves_of, read_conditions
-from domain.rules.fragments import Bindings, fragment, reading
-from domain.rules.judging import seen
-from domain.rules.operators import FAMILY
+from domain.rules.fragments import Bindings, fragment, observation
 from domain.rules.problems import Problem, errors
 from domain.rules.tracing import Trace
 from schemas.rules import RuleDefinition, TriggerType
@@ -37,7 +36,7 @@ class RuleBroken(ValueError):
         super().__init__("; ".join(f"{problem.pointer} {problem.code}" for problem in problems))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class CompiledRule:
     """A version of a rule, ready to judge. `matches(change, now)` is pure and total; `watched`: the field of its trigger."""
 
@@ -46,20 +45,32 @@ class CompiledRule:
     version: int
     definition: RuleDefinition
     created_order: int
+    zone: tzinfo
     watched: Path | None
     tree: Node | None
     leaves: tuple[Leaf, ...]
     matches: Judge
-    observe: Observe
 
     @property
     def order(self) -> tuple[int, int, str]:
         """Among rules that match one event: priority, then age, then id (trap 41)."""
         return self.definition.priority, self.created_order, self.rule_id
 
+    @cached_property
+    def observe(self) -> Observe:
+        """`observe(change, now)` judges as `matches` does and keeps what every condition looked at: a record for `Trace`.
+
+        Compiled when it is first asked for, since most rules are never traced.
+        """
+        observe = _observing(self.tree, self.leaves, self.zone)
+        if not self.definition.on_becoming_true:
+            return observe
+        matches = self.matches
+        return lambda change, now: (matches(change, now), *observe(change, now)[1:])
+
     def trace(self, change: Change, now: datetime) -> Trace:
         """What every condition saw and how it decided, also where the decision was made before it."""
-        return Trace(self, change, self.observe(change, now))
+        return Trace(self, change, now, self.observe(change, now))
 
 
 def compile_rule(
@@ -81,20 +92,19 @@ def compile_rule(
         raise RuleBroken(wrong)
     leaves = tuple(leaves_of(found.tree))
     matches = _matching(found.tree, leaves, zone)
-    observe = _observing(found.tree, leaves, zone)
     if definition.on_becoming_true:
-        matches, observe = _becoming(matches), _observing_becoming(matches, observe)
+        matches = _becoming(matches)
     return CompiledRule(
         tenant_id,
         rule_id,
         version,
         definition,
         created_order,
+        zone,
         _watched(definition, STAGE_FIELDS if stage_fields is None else stage_fields),
         found.tree,
         leaves,
         matches,
-        observe,
     )
 
 
@@ -118,19 +128,15 @@ def _matching(tree: Node | None, leaves: tuple[Leaf, ...], zone: tzinfo) -> Judg
 
 
 def _observing(tree: Node | None, leaves: tuple[Leaf, ...], zone: tzinfo) -> Observe:
-    """Answers (met, value of condition 0, its outcome, value of condition 1, ...)."""
-    bound: Bindings = {"MISSING": MISSING}
-    lines = [_READS]
+    """Answers (met, what condition 0 looked at, what condition 1 looked at, ...)."""
+    bound: Bindings = {}
+    lines, held = [_READS], {}
     for number, leaf in enumerate(leaves):
-        if leaf.operator in FAMILY:
-            bound[f"s{number}"], bound[f"l{number}"] = seen, leaf
-            lines.append(f"    v{number} = s{number}(l{number}, change)\n")
-        else:
-            lines.append(f"    v{number} = {reading(leaf, number, bound, 'MISSING')}\n")
-        lines.append(f"    o{number} = {fragment(leaf, number, zone, bound, f'v{number}')}\n")
+        line, held[number] = observation(leaf, number, bound)
+        lines.append(f"    {line}\n")
     numbers = {id(leaf): number for number, leaf in enumerate(leaves)}
-    words = _expression(tree, lambda leaf: f"o{numbers[id(leaf)]}")
-    told = "".join(f", v{number}, o{number}" for number in range(len(leaves)))
+    words = _expression(tree, lambda leaf: fragment(leaf, numbers[id(leaf)], zone, bound, held[numbers[id(leaf)]]))
+    told = "".join(f", {name}" for names in held.values() for name in names)
     observe: Observe = _function("observe", "".join(lines) + f"    return ({words}{told or ','})\n", bound)
     return observe
 
@@ -161,14 +167,6 @@ def _becoming(matches: Judge) -> Judge:
 def _was_true(matches: Judge, change: Change, now: datetime) -> bool:
     # Of what was before nothing is known, or there was nothing: then it was not true.
     return change.is_update and change.before is not None and matches(change.as_it_was(), now)
-
-
-def _observing_becoming(matches: Judge, observe: Observe) -> Observe:
-    def observed(change: Change, now: datetime) -> tuple[Any, ...]:
-        met, *told = observe(change, now)
-        return (bool(met and not _was_true(matches, change, now)), *told)
-
-    return observed
 
 
 _READS = "    current = change.current\n    earlier = change.earlier\n"

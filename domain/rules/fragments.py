@@ -13,32 +13,48 @@ from datetime import tzinfo
 from typing import Any
 
 from domain.cases.numbers import as_decimal
+from domain.fields.paths import MISSING
 from domain.rules.conditions import Leaf
-from domain.rules.judging import change_test, value_test
-from domain.rules.operators import FAMILY
+from domain.rules.judging import change_test, seen, value_test
+from domain.rules.operators import CHANGES, FAMILY
 from domain.rules.values import folded
 from schemas.rules import Operator, ValueType
 
 Bindings = dict[str, Any]
+Names = tuple[str, ...]
 # The source of the value, the number of the condition and where to bind -> the source of an expression that is true or false.
 Shortcut = Callable[[str, int, Leaf, Bindings], str | None]
 
 
-def fragment(leaf: Leaf, number: int, zone: tzinfo, bound: Bindings, value: str = "") -> str:
-    """The expression for one condition; what it refers to is added to `bound`. `value`: a variable that holds it already."""
+def fragment(leaf: Leaf, number: int, zone: tzinfo, bound: Bindings, held: Names = ()) -> str:
+    """The expression for one condition; what it refers to is added to `bound`.
+
+    `held`: the variables that hold what it looks at already, as `observation` has set them.
+    """
     if leaf.operator in FAMILY:
         bound[f"t{number}"] = change_test(leaf, zone)
-        return _of_change(leaf, number, bound) or f"t{number}(change, now)"
+        return _of_change(leaf, number, bound, held) or f"t{number}(change, now)"
+    name = held[0] if held else "v"
+    read = name if held else f"(v := {reading(leaf, number, bound)})"
+    if leaf.operator in NOTHING_THERE and leaf.path.plain and not held:
+        return f"({reading(leaf, number, bound)} {NOTHING_THERE[leaf.operator]} None)"
     bound[f"t{number}"] = value_test(leaf, zone)
-    if leaf.operator in NOTHING_THERE and not value:
-        return (
-            f"({reading(leaf, number, bound)} {NOTHING_THERE[leaf.operator]} None)"
-            if leaf.path.plain
-            else f"t{number}({reading(leaf, number, bound)}, now)"
-        )
-    read, name = value or f"(v := {reading(leaf, number, bound)})", value or "v"
     shortcut = SHORTCUTS.get(leaf.operator, _none)(read, number, leaf, bound)
     return f"({shortcut.replace('$', name)} else t{number}({name}, now))" if shortcut else f"t{number}({read}, now)"
+
+
+def observation(leaf: Leaf, number: int, bound: Bindings) -> tuple[str, Names]:
+    """A line that reads what a condition looks at into variables, and their names: of CHANGED and its kind two, old and new."""
+    bound["MISSING"] = MISSING
+    if leaf.operator not in FAMILY:
+        return f"v{number} = {reading(leaf, number, bound, 'MISSING')}", (f"v{number}",)
+    names = (f"a{number}", f"b{number}") if leaf.operator in CHANGES else (f"a{number}",)
+    if leaf.path.plain:
+        bound[f"n{number}"] = leaf.path.field
+        reads = [f"earlier.get(n{number}, MISSING)", f"current.get(n{number}, MISSING)"][: len(names)]
+        return f"{', '.join(names)} = {', '.join(reads)}", names
+    bound |= {f"s{number}": seen, f"l{number}": leaf}
+    return f"{', '.join(names)} = s{number}(l{number}, change)", names
 
 
 def reading(leaf: Leaf, number: int, bound: Bindings, otherwise: str = "None") -> str:
@@ -123,26 +139,28 @@ def _empty(answer: str) -> Shortcut:
     return shortcut
 
 
-def _of_change(leaf: Leaf, number: int, bound: Bindings) -> str | None:
+def _of_change(leaf: Leaf, number: int, bound: Bindings, held: Names) -> str | None:
     """For two texts that are ASCII, so that there was a before and both are there."""
     if leaf.kind not in (ValueType.STRING, ValueType.ENUM) or not leaf.path.plain:
         return None
     if leaf.operator is not Operator.CHANGED and leaf.expected is None:
         return None
     bound |= {f"n{number}": leaf.path.field, f"c{number}": leaf.expected}
-    old, new = f"type(a := earlier.get(n{number})) is str", f"type(b := current.get(n{number})) is str"
+    a, b = (*held, "b")[:2] if held else ("a", "b")
+    old = f"type({a if held else f'(a := earlier.get(n{number}))'}) is str"
+    new = f"type({b if held else f'(b := current.get(n{number}))'}) is str"
     otherwise = f"else t{number}(change, now))"
     match leaf.operator:
         case Operator.CHANGED:
-            return f"(a != b if {old} and {new} and (a == b or (a.isascii() and b.isascii())) {otherwise}"
+            return f"({a} != {b} if {old} and {new} and ({a} == {b} or ({a}.isascii() and {b}.isascii())) {otherwise}"
         case Operator.CHANGED_TO:
-            return f"(a != b == c{number} if {new} and b.isascii() and {old} and a.isascii() {otherwise}"
+            return f"({a} != {b} == c{number} if {new} and {b}.isascii() and {old} and {a}.isascii() {otherwise}"
         case Operator.CHANGED_FROM:
-            return f"(a == c{number} != b if {old} and a.isascii() and {new} and b.isascii() {otherwise}"
+            return f"({a} == c{number} != {b} if {old} and {a}.isascii() and {new} and {b}.isascii() {otherwise}"
         case Operator.WAS:
-            return f"(a == c{number} if {old} and a.isascii() {otherwise}"
+            return f"({a} == c{number} if {old} and {a}.isascii() {otherwise}"
         case _:
-            return f"(a != c{number} if {old} and a.isascii() {otherwise}"
+            return f"({a} != c{number} if {old} and {a}.isascii() {otherwise}"
 
 
 def _exact(value: Any) -> int | float | None:

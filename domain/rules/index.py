@@ -89,11 +89,18 @@ class RuleIndex:
 def _with_watchers(shelf: _Shelf, change: Change) -> Sequence[Candidate]:
     watching = [
         candidate
-        for name in shelf.watchers.keys() & change.changed_roots
+        for name in _changed_and_watched(shelf, change)
         for candidate in shelf.watchers[name]
         if _has_changed(candidate[0], change)
     ]
     return sorted([*shelf.update, *watching], key=_order) if watching else shelf.update
+
+
+def _changed_and_watched(shelf: _Shelf, change: Change) -> Iterable[str]:
+    if change.changed_fields or len(shelf.watchers) > _FEW:
+        return shelf.watchers.keys() & change.changed_roots
+    # Where the event does not say what changed, to compare a few fields is cheaper than to compare all.
+    return [name for name in shelf.watchers if change.differs(name)]
 
 
 def _has_changed(rule: CompiledRule, change: Change) -> bool:
@@ -102,3 +109,6 @@ def _has_changed(rule: CompiledRule, change: Change) -> bool:
 
 def _order(candidate: Candidate) -> _Order:
     return candidate[0].order
+
+
+_FEW = 20

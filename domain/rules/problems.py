@@ -107,10 +107,9 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
     "not-for-trigger": ("{name} is not for {trigger}", "{name} không dùng cho {trigger}"),
     "cron-missing": ("SCHEDULED needs a cronExpression", "SCHEDULED cần cronExpression"),
     "cron": (
-        "{text} is no cron expression: write five fields, such as 0 8 * * 1-5",
-        "{text} không phải biểu thức cron: hãy viết năm trường, ví dụ 0 8 * * 1-5",
+        "{text} is no cron expression that ever fires: write five fields, such as 0 8 * * 1-5",
+        "{text} không phải biểu thức cron có lúc chạy: hãy viết năm trường, ví dụ 0 8 * * 1-5",
     ),
-    "cron-never": ("{text} names no day that exists", "{text} không trúng vào ngày nào có thật"),
     "zone": (
         "{text} is no time zone: write a name such as Asia/Ho_Chi_Minh",
         "{text} không phải múi giờ: hãy viết tên như Asia/Ho_Chi_Minh",

@@ -4,14 +4,15 @@ All conditions are told, also those after the one that decided: whoever asks "wh
 was in the way. Values can be hidden from a reader by path; the rest of the trace stays.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from domain.fields.paths import MISSING, Path
 from domain.rules.change import Change
 from domain.rules.conditions import Joined, Leaf, Node
+from domain.rules.judging import change_test
 from domain.rules.operators import CHANGES, FAMILY
 from domain.rules.showing import shown_expected
 from domain.rules.values import UNFIT, converter
@@ -40,30 +41,31 @@ class Observed:
 
 
 class Trace:
-    """What a rule saw in a change. Made for every event that is traced, so it keeps what it was given and tells when asked."""
+    """What a rule saw in a change, from a record of `CompiledRule.observe`. How each condition went is told when asked."""
 
-    __slots__ = ("_told", "change", "rule")
+    __slots__ = ("_record", "change", "now", "rule")
 
-    def __init__(self, rule: "CompiledRule", change: Change, told: tuple[Any, ...]) -> None:
-        self.rule, self.change, self._told = rule, change, told
+    def __init__(self, rule: "CompiledRule", change: Change, now: datetime, record: tuple[Any, ...]) -> None:
+        self.rule, self.change, self.now, self._record = rule, change, now, record
 
     @property
     def matched(self) -> bool:
         """Whether the rule fires; with `onBecomingTrue` also whether it was not true before."""
-        return bool(self._told[0])
+        return bool(self._record[0])
 
     @property
     def held_before(self) -> bool:
         """The conditions are met, and were met before: `onBecomingTrue` alone kept the rule from firing."""
-        return not self.matched and self._holds()
+        return not self.matched and _value(self.rule.tree, self._outcomes(), set())
 
     @property
     def conditions(self) -> tuple[Observed, ...]:
         """Every condition, from left to right."""
-        told, decided = self._told, self._decided()
+        outcomes, decided = self._outcomes(), set[int]()
+        _value(self.rule.tree, outcomes, decided)
         return tuple(
-            Observed(leaf, told[at + 1], bool(told[at + 2]), id(leaf) in decided, self._why(leaf, told[at + 1], told[at + 2]))
-            for leaf, at in zip(self.rule.leaves, range(0, 2 * len(self.rule.leaves), 2), strict=True)
+            Observed(leaf, seen, outcomes[id(leaf)], id(leaf) in decided, self._why(leaf, seen, outcomes[id(leaf)]))
+            for leaf, seen in self._seen()
         )
 
     def as_json(self, hides: Callable[[Path], bool] = lambda path: False) -> dict[str, Any]:
@@ -76,16 +78,13 @@ class Trace:
             "conditions": [_row(item, hides(item.leaf.path)) for item in self.conditions],
         }
 
+    def _seen(self) -> Iterator[tuple[Leaf, Any]]:
+        values = iter(self._record[1:])
+        for leaf in self.rule.leaves:
+            yield leaf, (next(values), next(values)) if leaf.operator in CHANGES else next(values)
+
     def _outcomes(self) -> dict[int, bool]:
-        return {id(leaf): bool(met) for leaf, met in zip(self.rule.leaves, self._told[2::2], strict=True)}
-
-    def _holds(self) -> bool:
-        return _value(self.rule.tree, self._outcomes(), set())
-
-    def _decided(self) -> set[int]:
-        looked_at: set[int] = set()
-        _value(self.rule.tree, self._outcomes(), looked_at)
-        return looked_at
+        return {id(leaf): change_test(leaf, self.rule.zone)(self.change, self.now) for leaf in self.rule.leaves}
 
     def _why(self, leaf: Leaf, seen: Any, met: bool) -> str:
         if leaf.operator in FAMILY:

@@ -117,7 +117,7 @@ def same(one: Any, other: Any) -> bool:
     if isinstance(one, bool) or isinstance(other, bool):
         return False
     if isinstance(one, str) and isinstance(other, str):
-        return bool(as_text(one) == as_text(other))
+        return one == other or bool(as_text(one) == as_text(other))
     if isinstance(one, int | float | Decimal) and isinstance(other, int | float | Decimal):
         return _equal_numbers(one, other)
     if isinstance(one, list) and isinstance(other, list):

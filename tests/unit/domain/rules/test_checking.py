@@ -142,7 +142,7 @@ def test_an_operator_that_does_not_fit_the_value_type_is_refused(operator: Opera
         ({"trigger": "ON_DATE_FIELD"}, {"/dateField": "date-field-missing"}),
         ({"trigger": "SCHEDULED"}, {"/cronExpression": "cron-missing"}),
         ({"trigger": "SCHEDULED", "cronExpression": "0 0 30 2 *"}, {"/cronExpression": "cron"}),
-        ({"trigger": "SCHEDULED", "cronExpression": "0 0 31 4,6 *"}, {"/cronExpression": "cron-never"}),
+        ({"trigger": "SCHEDULED", "cronExpression": "0 0 31 4,6 *"}, {"/cronExpression": "cron"}),
         ({"trigger": "SCHEDULED", "cronExpression": "0 8 * * * *"}, {"/cronExpression": "cron"}),
         ({"trigger": "SCHEDULED", "cronExpression": "0 8 * * *", "scheduleTimezone": "../etc"}, {"/scheduleTimezone": "zone"}),
         ({"trigger": "ON_CREATE", "onBecomingTrue": True}, {"/onBecomingTrue": "not-for-trigger"}),

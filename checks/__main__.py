@@ -22,6 +22,7 @@ from checks import (
     metrics_page,
     published,
     requirements,
+    rules_page,
     settings_page,
     strict_types,
 )
@@ -74,9 +75,10 @@ CHECKS: dict[str, Check] = {
     "settings": settings_page.check,
     "cli": cli_page.check,
     "metrics": metrics_page.check,
+    "rules": rules_page.check,
     "requirements": requirements.check,
 }
-GENERATING = ["schemas", "settings", "cli", "metrics", "requirements"]
+GENERATING = ["schemas", "settings", "cli", "metrics", "rules", "requirements"]
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -5,7 +5,7 @@ None where an UPDATE does not tell its old values, so that nothing is concluded 
 for None. Missing `changedFields` are derived from old and new values; given ones are believed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -61,14 +61,15 @@ class Change:
             return frozenset()
         if self.changed_fields or self.old is None or self.new is None:
             return frozenset(self.changed_fields)
-        old, new = self.old, self.new
-        return frozenset(name for name in old.keys() | new.keys() if not same(old.get(name), new.get(name)))
+        return frozenset(self.differing(self.old.keys() | self.new.keys()))
 
-    def differs(self, name: str) -> bool:
-        """Whether old and new values of an UPDATE are known and differ in one field."""
+    def differing(self, names: Iterable[str]) -> list[str]:
+        """Which of the fields differ by value, where an UPDATE tells old and new values."""
         if not self.is_update or self.old is None or self.new is None:
-            return False
-        return not same(self.old.get(name), self.new.get(name))
+            return []
+        old, new = self.old.get, self.new.get
+        # Most fields of an update are what they were: that is seen before the values are compared as JSON.
+        return [name for name in names if (one := old(name)) is not (other := new(name)) and not same(one, other)]
 
     @property
     def changed_roots(self) -> frozenset[str]:

@@ -123,21 +123,22 @@ def _matching(tree: Node | None, leaves: tuple[Leaf, ...], zone: tzinfo) -> Judg
     bound: Bindings = {}
     numbers = {id(leaf): number for number, leaf in enumerate(leaves)}
     words = _expression(tree, lambda leaf: fragment(leaf, numbers[id(leaf)], zone, bound))
-    judge: Judge = _function("matches", f"{_READS}    return {words}\n", bound)
+    judge: Judge = _function("matches", f"{_reads(words)}    return {words}\n", bound)
     return judge
 
 
 def _observing(tree: Node | None, leaves: tuple[Leaf, ...], zone: tzinfo) -> Observe:
     """Answers (met, what condition 0 looked at, what condition 1 looked at, ...)."""
     bound: Bindings = {}
-    lines, held = [_READS], {}
+    lines, held = [], {}
     for number, leaf in enumerate(leaves):
         line, held[number] = observation(leaf, number, bound)
         lines.append(f"    {line}\n")
     numbers = {id(leaf): number for number, leaf in enumerate(leaves)}
     words = _expression(tree, lambda leaf: fragment(leaf, numbers[id(leaf)], zone, bound, held[numbers[id(leaf)]]))
     told = "".join(f", {name}" for names in held.values() for name in names)
-    observe: Observe = _function("observe", "".join(lines) + f"    return ({words}{told or ','})\n", bound)
+    read = "".join(lines)
+    observe: Observe = _function("observe", f"{_reads(read + words)}{read}    return ({words}{told or ','})\n", bound)
     return observe
 
 
@@ -147,6 +148,12 @@ def _expression(node: Node | None, leaf: Callable[[Leaf], str]) -> str:
     if isinstance(node, Joined):
         return "(" + f" {_WORDS[node.word]} ".join(_expression(part, leaf) for part in node.parts) + ")"
     return leaf(node)
+
+
+def _reads(source: str) -> str:
+    return "".join(
+        f"    {name} = change.{name}\n" for name in ("current", "earlier") if f"{name}.get" in source or f"({name})" in source
+    )
 
 
 def _function(name: str, body: str, bound: Bindings) -> Any:
@@ -169,6 +176,5 @@ def _was_true(matches: Judge, change: Change, now: datetime) -> bool:
     return change.is_update and change.before is not None and matches(change.as_it_was(), now)
 
 
-_READS = "    current = change.current\n    earlier = change.earlier\n"
 _WORDS = {"AND": "and", "OR": "or"}
 _NAMES = {"type": type, "int": int, "float": float, "str": str, "bool": bool, "dict": dict}

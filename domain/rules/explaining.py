@@ -6,27 +6,27 @@ from typing import Any
 from domain.fields.paths import MISSING
 from domain.rules.operators import CHANGES
 from domain.rules.problems import Language
-from domain.rules.showing import shown, shown_leaf
-from domain.rules.tracing import HIDDEN, Observed, Trace
+from domain.rules.showing import HIDDEN, Hides, shown, shown_leaf, shows_all
+from domain.rules.tracing import Observed, Trace
 from schemas.rules import Operator
 
 
-def explain(trace: Trace, language: Language = "en", *, hides: Any = lambda path: False) -> list[str]:
+def explain(trace: Trace, language: Language = "en", *, hides: Hides = shows_all) -> list[str]:
     """The verdict, the conditions as they are joined, then one line for each condition. `hides`: paths not to be shown."""
     words = WORDS[language]
     verdict = "fired" if trace.matched else "held-before" if trace.held_before else "did-not-fire"
-    lines = [words[verdict], words["joined"].format(shown(trace.rule.tree, language))]
-    return lines + [line_of(item, language, hidden=hides(item.leaf.path)) for item in trace.conditions]
+    lines = [words[verdict], words["joined"].format(shown(trace.rule.tree, language, hides))]
+    return lines + [line_of(item, language, hides) for item in trace.conditions]
 
 
-def line_of(item: Observed, language: Language, *, hidden: bool = False) -> str:
+def line_of(item: Observed, language: Language, hides: Hides = shows_all) -> str:
     """One condition: whether it is met, what it asks, what it saw, and why that decided or not."""
     words = WORDS[language]
     met = words["met" if item.met else "not-met"]
-    asked = item.leaf.path.text + " …" if hidden else shown_leaf(item.leaf, language)
+    asked = shown_leaf(item.leaf, language, hides)
     note = words[item.why] if item.why in _SAID else ""
     counted = "" if item.decided else words["not-decisive"]
-    return f"{met}: {asked}; {_saw(item, words, hidden)}" + note + counted
+    return f"{met}: {asked}; {_saw(item, words, hides(item.leaf.path))}" + note + counted
 
 
 def _saw(item: Observed, words: dict[str, str], hidden: bool) -> str:

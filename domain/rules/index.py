@@ -100,7 +100,7 @@ def _changed_and_watched(shelf: _Shelf, change: Change) -> Iterable[str]:
     if change.changed_fields or len(shelf.watchers) > _FEW:
         return shelf.watchers.keys() & change.changed_roots
     # Where the event does not say what changed, to compare a few fields is cheaper than to compare all.
-    return [name for name in shelf.watchers if change.differs(name)]
+    return change.differing(shelf.watchers)
 
 
 def _has_changed(rule: CompiledRule, change: Change) -> bool:

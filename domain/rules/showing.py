@@ -1,8 +1,10 @@
 """Conditions shown back with every parenthesis written: `(stage = PROPOSAL OR hot = true) AND value > 5`."""
 
+from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any
 
+from domain.fields.paths import Path
 from domain.fields.texts import text_of
 from domain.rules.conditions import Joined, Leaf, Node
 from domain.rules.moments import Moment
@@ -10,23 +12,34 @@ from domain.rules.operators import shape_of
 from domain.rules.problems import Language
 from schemas.rules import Operator, ValueType
 
+HIDDEN = "***"
+Hides = Callable[[Path], bool]
 
-def shown(node: Node | None, language: Language = "en") -> str:
-    """The whole tree on one line, a join inside another one in parentheses."""
+
+def shows_all(path: Path) -> bool:
+    """Hides nothing."""
+    return False
+
+
+def shown(node: Node | None, language: Language = "en", hides: Hides = shows_all) -> str:
+    """The whole tree on one line, a join inside another one in parentheses. `hides`: paths whose values are left out."""
     if node is None:
         return WORDS[language]["always"]
     if not isinstance(node, Joined):
-        return shown_leaf(node, language)
-    parts = [f"({shown(part, language)})" if isinstance(part, Joined) else shown(part, language) for part in node.parts]
-    return f" {node.word} ".join(parts)
+        return shown_leaf(node, language, hides)
+    return f" {node.word} ".join(
+        f"({shown(part, language, hides)})" if isinstance(part, Joined) else shown_leaf(part, language, hides)
+        for part in node.parts
+    )
 
 
-def shown_leaf(leaf: Leaf, language: Language = "en") -> str:
+def shown_leaf(leaf: Leaf, language: Language = "en", hides: Hides = shows_all) -> str:
     """One condition: field, symbol, value."""
     symbols = VIETNAMESE if language == "vi" else SYMBOLS
     words = [leaf.path.text, symbols[leaf.operator]]
     if shape_of(leaf.operator) != "none":
-        words.append(_written(leaf) if leaf.expected is not None else WORDS[language]["nothing"])
+        nothing = WORDS[language]["nothing"]
+        words.append(HIDDEN if hides(leaf.path) else _written(leaf) if leaf.expected is not None else nothing)
     return " ".join(words) + (WORDS[language]["or-none"] if leaf.null_matches else "")
 
 

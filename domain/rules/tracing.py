@@ -4,24 +4,23 @@ All conditions are told, also those after the one that decided: whoever asks "wh
 was in the way. Values can be hidden from a reader by path; the rest of the trace stays.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from domain.fields.paths import MISSING, Path
+from domain.fields.paths import MISSING
 from domain.rules.change import Change
 from domain.rules.conditions import Joined, Leaf, Node
 from domain.rules.judging import change_test
 from domain.rules.operators import CHANGES, FAMILY
-from domain.rules.showing import shown_expected
+from domain.rules.showing import HIDDEN, Hides, shown_expected, shows_all
 from domain.rules.values import UNFIT, converter
 from schemas.rules import LogicalOperator
 
 if TYPE_CHECKING:
     from domain.rules.compiling import CompiledRule
 
-HIDDEN = "***"
 # Whether a value is of its type at all does not depend on the zone.
 _ANY_ZONE = UTC
 
@@ -68,7 +67,7 @@ class Trace:
             for leaf, seen in self._seen()
         )
 
-    def as_json(self, hides: Callable[[Path], bool] = lambda path: False) -> dict[str, Any]:
+    def as_json(self, hides: Hides = shows_all) -> dict[str, Any]:
         """For the log and the answer of `/test`: values of paths that `hides` names are hidden."""
         return {
             "ruleId": self.rule.rule_id,

@@ -151,10 +151,10 @@ def _say_it_as_s1(random_: random.Random, condition: Json) -> None:
 
 def some_conditions(random_: random.Random, depth: int = 0) -> list[Json]:
     """Up to five on one level, some of them groups."""
-    found = []
+    found: list[Json] = []
     for _ in range(random_.randint(0 if depth == 0 else 1, 5 - depth)):
         grouped = depth < 3 and random_.random() < 0.2
-        condition = {"group": some_conditions(random_, depth + 1)} if grouped else a_condition(random_)
+        condition: Json = {"group": some_conditions(random_, depth + 1)} if grouped else a_condition(random_)
         if random_.random() < 0.8:
             condition["logicalOperator"] = random_.choice(["AND", "OR"])
         found.append(condition)

@@ -272,9 +272,10 @@ def condition_holds(condition: Json, event: Json, now: datetime, zone: tzinfo) -
             return not is_nothing(before)
         return absent_is if is_nothing(before) else not equals(before, expected, kind, now, zone)
     if operator in ("IS_NULL", "IS_NOT_NULL"):
-        return is_nothing(value) == (operator == "IS_NULL")
+        return is_nothing(value) is (operator == "IS_NULL")
     if operator in ("IS_EMPTY", "IS_NOT_EMPTY"):
-        return (is_nothing(value) or value in ("", [], {})) == (operator == "IS_EMPTY")
+        empty = is_nothing(value) or value in ("", [], {})
+        return bool(empty) is (operator == "IS_EMPTY")
     return absent_is if is_nothing(value) else compares(operator, value, expected, kind, now, zone)
 
 

@@ -1,5 +1,6 @@
 """A rule that is saved can run: everything wrong is told at once, with its place, in two languages."""
 
+import string
 from typing import Any
 
 import pytest
@@ -121,8 +122,6 @@ def test_every_sentence_exists_in_both_languages_with_the_same_params() -> None:
 
 
 def _names(sentence: str) -> set[str]:
-    import string
-
     return {name for _, name, _, _ in string.Formatter().parse(sentence) if name}
 
 
@@ -211,8 +210,10 @@ def test_unknown_names_are_refused_where_names_are_known() -> None:
         "/actions/4/configuration/tag": "variable-unknown",
     }
     mentioned = named(RuleDefinition.model_validate(rule))
-    assert (mentioned.templates, mentioned.teams, mentioned.rules) == ({"123", "9"}, {"5"}, {"7"})
+    assert mentioned.templates == {"123", "9"}
     assert mentioned.users == {"10", "11", "12"}
+    assert mentioned.teams == {"5"}
+    assert mentioned.rules == {"7"}
 
 
 def test_a_group_has_a_depth_and_says_nothing_of_its_own() -> None:

@@ -82,9 +82,10 @@ def test_a_secret_leaves_as_a_marker_that_no_value_can_forge() -> None:
     with pytest.raises(RenderRefused):
         render(parse("{{name}}"), forged, "header")
     assert secret_names(render(parse("{{plain}}"), forged, "header")) == ()
-    for target in ("text", "html", "json", "url"):
+    targets: list[Target] = ["text", "html", "json", "url"]
+    for target in targets:
         with pytest.raises(RenderRefused):
-            render(parse("{{secret:TOKEN}}"), VALUES, target)  # type: ignore[arg-type]
+            render(parse("{{secret:TOKEN}}"), VALUES, target)
 
 
 @pytest.mark.requirement("trap-33", "trap-34")

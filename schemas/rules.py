@@ -130,6 +130,8 @@ def id_as_text(value: object) -> object:
 
 
 DocumentId = Annotated[Identifier, BeforeValidator(id_as_text)]
+# The documents read a type's name in any case.
+TypeName = Annotated[ValueType, BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value)]
 TimeOfDay = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
 
 
@@ -149,7 +151,7 @@ class Condition(Part):
     field_name: FieldPath | None = None
     operator: Operator | None = None
     value: JsonValue = None
-    value_type: ValueType | None = None
+    value_type: TypeName | None = None
     logical_operator: LogicalOperator | None = None
     condition_order: StrictInt | None = None
     group: tuple["Condition", ...] | None = None

@@ -11,7 +11,7 @@ from domain.rules.known import KnownNames, named
 from domain.rules.operators import legal_types
 from domain.rules.problems import SENTENCES, WARNINGS
 from schemas.rule_actions import CONFIGURATIONS
-from schemas.rules import ActionType, Operator, RuleDefinition, ValueType
+from schemas.rules import ActionType, Operator, RuleDefinition, Unit, ValueType
 from tests.unit.domain.rules.writing import a_condition, a_rule, codes_of, problems_of
 
 # The documents' own examples (S1 9.1), the webhook's header by a secret.
@@ -73,6 +73,17 @@ def test_actions_have_the_documents_defaults() -> None:
     action = RuleDefinition.model_validate(a_rule()).actions[0]
     given = (action.stop_on_failure, action.retry_count, action.retry_delay_seconds, action.is_async, action.delay_seconds)
     assert given == (False, 0, 60, False, 0)
+
+
+@pytest.mark.requirement("RU-11", "trap-36")
+def test_an_offset_of_a_due_date_counts_days_unless_it_says_otherwise() -> None:
+    task = CONFIGURATIONS[ActionType.CREATE_TASK]
+    assert task.model_validate(EXAMPLES["CREATE_TASK"]).model_dump()["due_date_unit"] is Unit.DAYS
+    business = task.model_validate({**EXAMPLES["CREATE_TASK"], "dueDateUnit": "BUSINESS_DAYS"})
+    assert business.model_dump()["due_date_unit"] is Unit.BUSINESS_DAYS
+    assert codes_of(acting("CREATE_TASK", {**EXAMPLES["CREATE_TASK"], "dueDateOffset": -1})) == {
+        "/actions/0/configuration/dueDateOffset": "shape"
+    }
 
 
 @pytest.mark.requirement("RU-2", "RU-3", "RU-5", "RU-6")

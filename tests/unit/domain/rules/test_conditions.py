@@ -109,6 +109,7 @@ def test_a_hundred_conditions_that_change_their_word_compile() -> None:
 @pytest.mark.requirement("RU-5", "trap-12")
 def test_a_value_type_left_out_is_string() -> None:
     assert holds(updated({"a": "x"}), a_condition("a", "EQUALS", "x"))
+    assert holds(updated({"a": 5.0}), a_condition("a", "EQUALS", "5", "number"))
     assert codes_of(a_rule(a_condition("a", "GREATER_THAN", "5"))) == {"/conditions/0/valueType": "operator-type"}
 
 

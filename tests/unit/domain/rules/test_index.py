@@ -36,7 +36,7 @@ def test_one_update_starts_rules_of_three_triggers() -> None:
     assert index.candidates("t2", change) == ()
 
 
-@pytest.mark.requirement("RU-2", "trap-5")
+@pytest.mark.requirement("RU-1", "RU-2", "trap-5")
 def test_each_entity_type_has_its_stage_field_and_a_rule_may_name_another() -> None:
     for entity_type, field in (("LEAD", "leadStatus"), ("OPPORTUNITY", "stage"), ("ACTIVITY", "status"), ("VISIT", "status")):
         index = rules(a_rule(trigger="ON_STAGE_CHANGE", entityType=entity_type))

@@ -13,7 +13,8 @@ rule raise. Compiling a rule that `check` refuses raises RuleBroken: the caller 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
-from functools import cached_property
+from functools import cached_property, lru_cache
+from types import CodeType
 from typing import Any
 
 from domain.fields.paths import Path, parse_path
@@ -26,6 +27,8 @@ from schemas.rules import RuleDefinition, TriggerType
 
 Judge = Callable[[Change, datetime], bool]
 Observe = Callable[[Change, datetime], tuple[Any, ...]]
+
+_SHAPES = 4_096
 
 
 class RuleBroken(ValueError):
@@ -157,11 +160,16 @@ def _reads(source: str) -> str:
 
 
 def _function(name: str, body: str, bound: Bindings) -> Any:
-    source = f"def {name}(change, now):\n{body}"
-    # Our own fragments only, see above; without builtins but `type`, so that a fragment can reach nothing else.
-    scope: dict[str, Any] = {"__builtins__": {}, **_NAMES, **bound}
-    exec(compile(source, f"<rule: {name}>", "exec"), scope)  # noqa: S102 - the reason is this module's docstring
+    # Our own fragments only, see above; without builtins but some types, so that a fragment can reach nothing else.
+    scope: dict[str, Any] = {"__builtins__": _BUILTINS, **bound}
+    exec(_code(f"def {name}(change, now):\n{body}"), scope)  # noqa: S102 - the reason is this module's docstring
     return scope[name]
+
+
+@lru_cache(maxsize=_SHAPES)
+def _code(source: str) -> CodeType:
+    """The source names nothing of a rule, so rules of one shape share their code, its time to compile and its memory."""
+    return compile(source, "<rule>", "exec")
 
 
 def _becoming(matches: Judge) -> Judge:
@@ -177,4 +185,4 @@ def _was_true(matches: Judge, change: Change, now: datetime) -> bool:
 
 
 _WORDS = {"AND": "and", "OR": "or"}
-_NAMES = {"type": type, "int": int, "float": float, "str": str, "bool": bool, "dict": dict}
+_BUILTINS = {"type": type, "int": int, "float": float, "str": str, "bool": bool, "dict": dict}

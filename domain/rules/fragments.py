@@ -9,7 +9,7 @@ bound by reference under names of ours (`n3`, `c3`, `t3`). A shortcut must decid
 """
 
 from collections.abc import Callable
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from typing import Any
 
 from domain.cases.numbers import as_decimal
@@ -26,21 +26,38 @@ Names = tuple[str, ...]
 Shortcut = Callable[[str, int, Leaf, Bindings], str | None]
 
 
+class Later:
+    """The full meaning of a condition, made when a value first needs it: ten thousand rules hold many and use few."""
+
+    __slots__ = ("_leaf", "_make", "_test", "_zone")
+
+    def __init__(self, make: Callable[[Leaf, tzinfo], Callable[[Any, datetime], bool]], leaf: Leaf, zone: tzinfo) -> None:
+        self._make, self._leaf, self._zone = make, leaf, zone
+        self._test: Callable[[Any, datetime], bool] | None = None
+
+    def __call__(self, looked_at: Any, now: datetime) -> bool:
+        if self._test is None:
+            self._test = self._make(self._leaf, self._zone)
+        return self._test(looked_at, now)
+
+
 def fragment(leaf: Leaf, number: int, zone: tzinfo, bound: Bindings, held: Names = ()) -> str:
     """The expression for one condition; what it refers to is added to `bound`.
 
     `held`: the variables that hold what it looks at already, as `observation` has set them.
     """
     if leaf.operator in FAMILY:
-        bound[f"t{number}"] = change_test(leaf, zone)
+        bound[f"t{number}"] = Later(change_test, leaf, zone)
         return _of_change(leaf, number, bound, held) or f"t{number}(change, now)"
     name = held[0] if held else "v"
     read = name if held else f"(v := {reading(leaf, number, bound)})"
     if leaf.operator in NOTHING_THERE and leaf.path.plain and not held:
         return f"({reading(leaf, number, bound)} {NOTHING_THERE[leaf.operator]} None)"
+    if shortcut := SHORTCUTS.get(leaf.operator, _none)(read, number, leaf, bound):
+        bound[f"t{number}"] = Later(value_test, leaf, zone)
+        return f"({shortcut.replace('$', name)} else t{number}({name}, now))"
     bound[f"t{number}"] = value_test(leaf, zone)
-    shortcut = SHORTCUTS.get(leaf.operator, _none)(read, number, leaf, bound)
-    return f"({shortcut.replace('$', name)} else t{number}({name}, now))" if shortcut else f"t{number}({read}, now)"
+    return f"t{number}({read}, now)"
 
 
 def observation(leaf: Leaf, number: int, bound: Bindings) -> tuple[str, Names]:

@@ -10,7 +10,7 @@ A condition after the one that decides is not looked at (trap 10), and nothing i
 rule raise. Compiling a rule that `check` refuses raises RuleBroken: the caller quarantines that rule alone.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from functools import cached_property, lru_cache
@@ -84,7 +84,7 @@ def compile_rule(
     *,
     created_order: int = 0,
     zone: tzinfo = UTC,
-    stage_fields: dict[str, str] | None = None,
+    stage_fields: Mapping[str, str] = STAGE_FIELDS,
 ) -> CompiledRule:
     """The rule's one function. `created_order`: rises with the age of rules; `zone`: where its dates and days are.
 
@@ -104,14 +104,14 @@ def compile_rule(
         definition,
         created_order,
         zone,
-        _watched(definition, STAGE_FIELDS if stage_fields is None else stage_fields),
+        _watched(definition, stage_fields),
         found.tree,
         leaves,
         matches,
     )
 
 
-def _watched(definition: RuleDefinition, stage_fields: Any) -> Path | None:
+def _watched(definition: RuleDefinition, stage_fields: Mapping[str, str]) -> Path | None:
     if definition.trigger_type not in (TriggerType.ON_FIELD_CHANGE, TriggerType.ON_STAGE_CHANGE):
         return None
     if definition.trigger_field is None and definition.trigger_type is TriggerType.ON_FIELD_CHANGE:

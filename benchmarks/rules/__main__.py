@@ -210,7 +210,7 @@ def _ratio(ours: list[float], theirs: list[float]) -> dict[str, float]:
 
 
 def _spread(values: list[float]) -> dict[str, float]:
-    digits = 0 if min(values) > 1_000 else 2
+    digits = None if min(values) > 100 else 2
     return {
         "median": round(statistics.median(values), digits),
         "least": round(min(values), digits),

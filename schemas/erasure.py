@@ -97,6 +97,16 @@ COLUMNS: dict[str, dict[str, Rule]] = {
     "public.projection_orders": _columns(none="kind name state verdict message report owner requested_by reason"),
     # Words of the installation about classes; a default is part of the mapping, never of a case.
     "public.mapping_definitions": _columns(none="class_name state body author reason published_by disabled_by disabled_reason"),
+    "public.effect_order_keys": _columns(none="tenant_id order_key"),
+    # A purger empties request and detail; the row stays, since it is what makes an effect happen once.
+    "public.effects": _columns(
+        none="tenant_id owner_kind owner_id occurrence kind endpoint order_key subject_id backoff state lease_owner code"
+        " fingerprint",
+        delete="request detail",
+    ),
+    "public.effect_channels": _columns(none="tenant_id endpoint"),
+    # A subject's timers go as a whole.
+    "public.timers": _columns(none="tenant_id timer_key kind subject_id state", delete="command"),
     "projections.work_item_board": _columns(
         none="tenant_id work_item_id status priority assignee_id request_type activity_area business_group process scope"
         " ce_source"

@@ -161,7 +161,15 @@ TOPICS: dict[str, Topic] = {
             "shred",
             description="what happened to onboarding instances",
         ),
-        Topic("effects.events.v1", "tenant|owner|id", (), WEEK_MS, "expires", description="outcomes of external calls"),
+        Topic(
+            "effects.events.v1",
+            "tenant|owner|id",
+            ("EffectSucceeded", "EffectFailed"),
+            WEEK_MS,
+            "expires",
+            writer="domain.effects",
+            description="outcomes of effects: ids and codes only",
+        ),
         Topic(
             "rules.executions.v1",
             "tenant|type|id of the entity",

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from schemas.audit import AuditHeadSigned
 from schemas.cases import CaseCommandRefused, CaseSnapshotStored, RemoveCase, StoreSnapshot
+from schemas.effects import EffectFailed, EffectSucceeded
 from schemas.entities import EntityChangeEvent
 from schemas.envelope import CloudEvent
 from schemas.errors import UndecodableMessage, UnknownMessageType
@@ -97,6 +98,8 @@ MODELS: dict[str, type[Payload]] = {
         WorkItemFieldsChanged,
         WorkItemActionRefused,
         EntityChangeEvent,
+        EffectSucceeded,
+        EffectFailed,
         Advance,
         StepSucceeded,
         StepFailed,

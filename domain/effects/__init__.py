@@ -2,9 +2,11 @@
 
 | module | owns |
 |---|---|
-| `effect` | the values: an effect to plan, a call, its answer, its outcome |
+| `effect` | the values: an effect to plan, a call, an outcome |
+| `answers` | what senders answer, and the policy of retries |
 | `decisions` | pure: what an answer means, when to try again, what a fingerprint is |
-| `lanes` | pure: how many calls each tenant and endpoint may have, and the circuit of an endpoint |
+| `channels` | pure: how many calls each tenant and endpoint may have, and the circuit of an endpoint |
+| `wiring` | who owns effects, who performs internal kinds |
 | `commands` | plan, promote, skip, cancel, record: what owners and workers call inside their transaction |
 | `advancing` | what follows an outcome in the same transaction: owners, internal kinds, who is next in an order key |
 | `claiming` | finding and leasing what is due, across tenants |

@@ -4,21 +4,32 @@ An effect belongs to an owner (a rule's run, later an onboarding instance) and h
 them, so planning it twice plans it once, and whoever is called sees the same id however often the call is made.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Literal, Protocol
 from uuid import UUID, uuid5
 
-from runtime.sql import Connection
+from domain.effects.answers import Answer, Done, Refused, Retry, RetryPolicy
+
+__all__ = [
+    "Answer",
+    "Call",
+    "ClaimedEffect",
+    "Done",
+    "NewEffect",
+    "Outcome",
+    "Refused",
+    "Result",
+    "Retry",
+    "RetryPolicy",
+    "Sender",
+    "effect_id",
+]
 
 # Never change it: the ids of effects that are already known to receivers are computed from it.
 _NAMESPACE = UUID("0f0c3a52-6a57-5b0e-9d5e-7c1f3c1f2b11")
 
-Backoff = Literal["fixed", "exponential"]
 Result = Literal["succeeded", "failed", "skipped", "canceled"]
-# An owner's kind and id.
-Owner = tuple[str, str]
 
 
 def effect_id(owner_kind: str, owner_id: str, index: int, occurrence: str) -> UUID:
@@ -27,20 +38,11 @@ def effect_id(owner_kind: str, owner_id: str, index: int, occurrence: str) -> UU
 
 
 @dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """How often an unclear or refused-for-now call is made again, and after how long."""
-
-    retries: int = 0
-    delay_seconds: float = 60.0
-    backoff: Backoff = "exponential"
-
-
-@dataclass(frozen=True, slots=True)
 class NewEffect:
     """An effect to plan. `waiting`: it becomes due only when its owner promotes it, `delay_seconds` after that.
 
     `order_key`: calls of one key are made in the order in which they fell due. `endpoint`: whom a call reaches (the host of
-    a webhook, the mail relay); its limits and its circuit go by it; internal kinds have none.
+    a webhook, the mail relay); its limits and its circuit go by it. Where nobody is named it is the kind.
     """
 
     tenant_id: str
@@ -111,51 +113,9 @@ class Call:
     key_of_endpoint: str
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
-    """The other side has it."""
-
-    detail: Mapping[str, Any] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Retry:
-    """Not now, or nobody knows. `reason` is a code; `after_seconds` is the earliest that the other side wants it again."""
-
-    reason: str
-    after_seconds: float | None = None
-    detail: Mapping[str, Any] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """Never like this: trying again cannot help. `reason` is a code."""
-
-    reason: str
-    detail: Mapping[str, Any] | None = None
-
-
-Answer = Done | Retry | Refused
-
-
 class Sender(Protocol):
     """Makes the calls of one kind, outside any transaction, many at once. What it raises counts as `Retry`."""
 
     kind: str
 
     async def send(self, call: Call) -> Answer: ...
-
-
-# Folds outcomes into their owners, in the transaction that records them; promotes, skips or cancels what follows.
-# It locks its rows in one order. Of an effect that an operator retried it hears a second time.
-OwnerFold = Callable[[Connection, Sequence[Outcome], datetime], Awaitable[None]]
-# Performs effects of one kind inside the transaction, without network; one outcome for each.
-Internal = Callable[[Connection, Sequence[ClaimedEffect], datetime], Awaitable[Sequence[Outcome]]]
-
-
-@dataclass(frozen=True, slots=True)
-class Wiring:
-    """Who owns effects and who performs internal kinds, by kind; put together where processes are wired."""
-
-    owners: Mapping[str, OwnerFold]
-    internals: Mapping[str, Internal]

@@ -4,6 +4,7 @@
 secret. Nothing here connects, and nothing is read when a module is imported.
 """
 
+from runtime.settings.effects import EffectSettings
 from runtime.settings.model import (
     DEVELOPMENT_ISSUER,
     AuditSettings,
@@ -25,6 +26,7 @@ __all__ = [
     "DEVELOPMENT_ISSUER",
     "AuditSettings",
     "ConsumerSettings",
+    "EffectSettings",
     "HealthSettings",
     "HousekeepingSettings",
     "HttpSettings",

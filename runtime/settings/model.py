@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from runtime.settings.effects import EffectSettings
 from runtime.settings.key_providers import AwsKmsSettings, GoogleKmsSettings, VaultSettings
 
 # `casestream up` creates this issuer with its key; production refuses it.
@@ -263,6 +264,7 @@ class Settings(BaseSettings):
     consumer: ConsumerSettings = ConsumerSettings()
     pool: PoolSettings = PoolSettings()
     parking: ParkingSettings = ParkingSettings()
+    effects: EffectSettings = EffectSettings()
     housekeeping: HousekeepingSettings = HousekeepingSettings()
     health: HealthSettings = HealthSettings()
     keys: KeySettings = KeySettings()

@@ -60,6 +60,16 @@ RULES: tuple[Rule, ...] = (
         "must not be above CASESTREAM_RELAY__POLL_MAX_MS",
     ),
     Rule(
+        ("CASESTREAM_EFFECTS__RENEW_SECONDS", "CASESTREAM_EFFECTS__LEASE_SECONDS"),
+        lambda s: s.effects.renew_seconds * 2 > s.effects.lease_seconds,
+        "must be at most half of CASESTREAM_EFFECTS__LEASE_SECONDS, so that one lost renewal loses no lease",
+    ),
+    Rule(
+        ("CASESTREAM_EFFECTS__POLL_MIN_MS", "CASESTREAM_EFFECTS__POLL_MAX_MS"),
+        lambda s: s.effects.poll_min_ms > s.effects.poll_max_ms,
+        "must not be above CASESTREAM_EFFECTS__POLL_MAX_MS",
+    ),
+    Rule(
         ("CASESTREAM_KAFKA__HEARTBEAT_MS", "CASESTREAM_KAFKA__SESSION_TIMEOUT_MS"),
         lambda s: s.kafka.heartbeat_ms * 3 > s.kafka.session_timeout_ms,
         "must be at most a third of CASESTREAM_KAFKA__SESSION_TIMEOUT_MS",

@@ -58,6 +58,11 @@ ROWS: dict[str, str] = {
     " values ($1, 1, 1, sha256('x'), now(), 'k', sha256('x') || sha256('y'))",
     "public.rebuild_parked": "insert into rebuild_parked (tenant_id, rebuild_id, seq, case_id, version, reason)"
     " values ($1, gen_random_uuid(), 1, 'c', 1, 'r')",
+    "public.effect_order_keys": "insert into effect_order_keys (tenant_id, order_key) values ($1, 'k')",
+    "public.effects": "insert into effects (tenant_id, effect_id, owner_kind, owner_id, action_index, occurrence, kind,"
+    " endpoint, state, due_at) values ($1, gen_random_uuid(), 'run', 'r', 1, '', 'webhook', 'hooks.example', 'due', now())",
+    "public.effect_channels": "insert into effect_channels (tenant_id, endpoint) values ($1, 'hooks.example')",
+    "public.timers": "insert into timers (tenant_id, timer_key, kind, due_at) values ($1, 'k', 'cron', now())",
     "projections.work_item_board__v1": "insert into projections.work_item_board__v1 (tenant_id, work_item_id, status,"
     " status_since, last_change_at, version, ce_source, ce_sequence) values ($1, 'w', 'open', now(), now(), 1, 's', 1)",
 }

@@ -1,0 +1,38 @@
+"""Who owns effects and who performs the kinds that need no network: passed in where processes are wired.
+
+`delay` is performed here: an effect of this kind succeeds by becoming due.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from domain.effects.effect import ClaimedEffect, Outcome
+from runtime.sql import Connection
+
+DELAY = "delay"
+
+# Folds outcomes into their owners, in the transaction that records them; promotes, skips or cancels what follows. It locks
+# its rows in one order. Of an effect that an operator retried it hears a second time.
+OwnerFold = Callable[[Connection, Sequence[Outcome], datetime], Awaitable[None]]
+# Performs effects of one kind inside the transaction, without network; one outcome for each.
+Internal = Callable[[Connection, Sequence[ClaimedEffect], datetime], Awaitable[Sequence[Outcome]]]
+
+
+async def perform_delay(_conn: Connection, effects: Sequence[ClaimedEffect], _now: datetime) -> Sequence[Outcome]:
+    """A delay is over when it is due."""
+    return [effect.outcome("succeeded") for effect in effects]
+
+
+# Locks the rows of these owners (their ids, by tenant, sorted) before any of their effects is locked: whoever cancels holds an
+# owner first and then waits for its effects.
+OwnerLock = Callable[[Connection, Sequence[tuple[str, str]]], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """Owners by their kind, internal kinds by name."""
+
+    owners: Mapping[str, OwnerFold] = field(default_factory=dict)
+    locks: Mapping[str, OwnerLock] = field(default_factory=dict)
+    internals: Mapping[str, Internal] = field(default_factory=lambda: {DELAY: perform_delay})

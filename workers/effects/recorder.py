@@ -1,0 +1,110 @@
+"""Writes what calls came to: per tenant and kind of owner, everything that waits in one transaction.
+
+A database that is away is waited for: the leases are renewed meanwhile, and if they are lost nothing is written. When what
+follows an outcome raises, the outcome must still be recorded, or the call would be made again and again: the batch is taken
+apart, and the culprit's outcome is written without performing what comes behind it; the loop of dues does that by itself.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+
+import asyncpg
+
+from domain.effects.commands import Judged, record
+from domain.effects.decisions import Again
+from domain.effects.effect import ClaimedEffect
+from domain.effects.wiring import Wiring
+from domain.incidents import open_incident
+from domain.outbox import Outbox
+from runtime.failpoints import reach
+from runtime.logging import get_logger
+from runtime.postgres import is_transient, tenants_transaction
+from workers.effects import metrics
+from workers.effects.batches import Batches
+
+log = get_logger(__name__)
+
+BATCH = 200
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
+# A tenant and a kind of owner.
+Group = tuple[str, str]
+
+
+class Recorder:
+    """`put` verdicts; `done` hears of each effect that is recorded or cannot be."""
+
+    def __init__(
+        self,
+        worker: asyncpg.Pool,
+        outbox: Outbox,
+        wiring: Wiring,
+        done: Callable[[ClaimedEffect], None],
+        *,
+        abreast: int,
+    ) -> None:
+        self._worker, self._outbox, self._wiring, self._done = worker, outbox, wiring, done
+        self._batches: Batches[Group, Judged] = Batches(self._work, size=BATCH, abreast=abreast)
+
+    def put(self, judged: Judged) -> None:
+        """Record it soon."""
+        self._batches.put((judged.effect.tenant_id, judged.effect.owner_kind), judged)
+
+    async def join(self) -> None:
+        """Wait until everything is recorded."""
+        await self._batches.join()
+
+    async def _work(self, group: Group, batch: list[Judged]) -> None:
+        try:
+            await self._record(group, batch, self._wiring)
+        except Exception as error:  # noqa: BLE001 - the batch is taken apart
+            metrics.record_failures.inc()
+            log.error("outcomes could not be recorded together", tenant_id=group[0], aggregate=group[1], error=error)
+            for judged in batch:
+                await self._record_alone(group, judged)
+        finally:
+            for judged in batch:
+                self._done(judged.effect)
+
+    async def _record_alone(self, group: Group, judged: Judged) -> None:
+        for wiring in (self._wiring, replace(self._wiring, internals={})):
+            try:
+                await self._record(group, [judged], wiring)
+                return
+            except Exception as error:  # noqa: BLE001 - what follows is left out
+                log.error("outcome could not be recorded", aggregate_id=str(judged.effect.id), error=error)
+        async with tenants_transaction(self._worker, [group[0]]) as conn:
+            await open_incident(
+                conn,
+                tenant_id=group[0],
+                kind="effect-outcome",
+                fingerprint=group[1],
+                summary=f"outcomes of effects cannot be folded into their owners of kind {group[1]}",
+                object_type="owner",
+                object_id=judged.effect.owner_id,
+                cure="see the log; the calls are made again under the same ids, and given up after some attempts",
+            )
+
+    async def _record(self, group: Group, batch: list[Judged], wiring: Wiring) -> None:
+        """One transaction, tried again while the trouble is the server's. Raises what is not."""
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                async with tenants_transaction(self._worker, [group[0]]) as conn:
+                    counted = await record(conn, self._outbox, wiring, batch)
+                    await reach("effects.recording")
+                await reach("effects.recorded")
+                break
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                log.warning("outcomes are recorded once more", tenant_id=group[0], aggregate=group[1], error=error)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+        kinds = {judged.effect.id: judged.effect.kind for judged in batch}
+        for outcome in counted:
+            metrics.outcomes.labels(kinds[outcome.effect_id], outcome.result).inc()
+        again = [judged for judged in batch if isinstance(judged.verdict, Again)]
+        for judged in again:
+            metrics.postponed.labels(judged.effect.kind).inc()
+        metrics.forgotten.inc(len(batch) - len(counted) - len(again))

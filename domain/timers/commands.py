@@ -1,0 +1,101 @@
+"""Arm, disarm and fire timers, in the caller's transaction.
+
+Locks: timers come last. Whoever arms or disarms has its owner's rows already; whoever fires holds timers first, and its
+handlers lock no owner.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from domain.timers.timer import Fired, Handler, Timer
+from runtime.sql import Connection, load_queries
+
+queries = load_queries(Path(__file__).with_name("timers.sql"))
+
+
+async def arm(conn: Connection, timers: Sequence[Timer]) -> set[str]:
+    """Arm each, or move it; the keys that changed. Of two with one key in a call the later entry counts."""
+    newest: dict[tuple[str, str], Timer] = {}
+    for timer in sorted(timers, key=lambda timer: timer.entry):
+        newest[timer.tenant_id, timer.key] = timer
+    if not newest:
+        return set()
+    rows = list(newest.values())
+    changed = await queries.arm_timers(
+        conn,
+        tenant_ids=[timer.tenant_id for timer in rows],
+        keys=[timer.key for timer in rows],
+        kinds=[timer.kind for timer in rows],
+        dues=[timer.due_at.astimezone(UTC) for timer in rows],
+        commands=[orjson.dumps(timer.command).decode() for timer in rows],
+        entries=[timer.entry for timer in rows],
+        subject_ids=[timer.subject_id for timer in rows],
+    )
+    return {row["timer_key"] for row in changed}
+
+
+async def disarm(conn: Connection, keys: Iterable[tuple[str, str]]) -> set[str]:
+    """Armed ones of these (tenant, key) will not fire; the keys of those that were armed."""
+    pairs = sorted(set(keys))
+    if not pairs:
+        return set()
+    rows = await queries.disarm_timers(conn, tenant_ids=[tenant for tenant, _ in pairs], keys=[key for _, key in pairs])
+    return {row["timer_key"] for row in rows}
+
+
+async def find_tenants(conn: Connection) -> list[str]:
+    """Tenants with due timers, as cs_scan."""
+    found: list[str] = await queries.find_tenants_with_due_timers(conn)
+    return found
+
+
+async def fire(conn: Connection, handlers: Mapping[str, Handler], tenant_id: str, most: int) -> list[tuple[str, Fired]]:
+    """Fire up to `most` due timers of the tenant, the longest due first; the kind of each and what became of it.
+
+    What a handler says nothing about counts as fired.
+    """
+    rows = await queries.take_due_timers(conn, tenant_id=tenant_id, kinds=sorted(handlers), most=most)
+    if not rows:
+        return []
+    by_kind: defaultdict[str, list[Timer]] = defaultdict(list)
+    for row in rows:
+        by_kind[row["kind"]].append(_timer_of(row))
+    ended: list[tuple[str, Fired]] = []
+    for kind in sorted(by_kind):
+        said = {fired.key: fired for fired in await handlers[kind](conn, by_kind[kind], rows[0]["now"])}
+        ended += [(kind, said.get(timer.key, Fired(timer.key))) for timer in by_kind[kind]]
+    await _end(conn, tenant_id, [fired for _, fired in ended])
+    return ended
+
+
+async def postpone(conn: Connection, timer: Timer, now: datetime, seconds: float) -> None:
+    """Look at a due timer again later: its handler cannot do it now."""
+    await _end(conn, timer.tenant_id, [Fired(timer.key, next_due=now + timedelta(seconds=seconds))])
+
+
+async def _end(conn: Connection, tenant_id: str, fired: Sequence[Fired]) -> None:
+    await queries.end_timers(
+        conn,
+        tenant_id=tenant_id,
+        keys=[one.key for one in fired],
+        states=["outdated" if one.outdated else "fired" for one in fired],
+        next_dues=[one.next_due for one in fired],
+        commands=[None if one.command is None else orjson.dumps(one.command).decode() for one in fired],
+    )
+
+
+def _timer_of(row: Any) -> Timer:
+    return Timer(
+        tenant_id=row["tenant_id"],
+        key=row["timer_key"],
+        kind=row["kind"],
+        due_at=row["due_at"],
+        command=orjson.loads(row["command"]),
+        entry=row["entry"],
+        subject_id=row["subject_id"],
+    )

@@ -7,5 +7,7 @@
 | `housekeeping` | removing what has expired |
 | `reconciler` | pairs that should agree and do not |
 | `shredder` | shreds that were interrupted, and ledgers that a restore made differ |
+| `effects` | the calls to the outside (a role of its own) |
+| `timers` | what is to be done at a time (a role of its own) |
 | `census` | what is open across tenants, as metrics |
 """

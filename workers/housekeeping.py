@@ -2,7 +2,8 @@
 
 Never unsent, parked or waiting rows, never a row that is a durable unique key: it knows no statement for them. Inbox
 rows go only for groups whose registry entry says so, and only when none of the group's topics can deliver their event
-again: the longest retention plus a margin; a topic that is kept for ever keeps its inbox rows for ever too.
+again: the longest retention plus a margin; a topic that is kept for ever keeps its inbox rows for ever too. Effects are
+emptied, not removed: their rows are what makes them happen once.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -10,8 +11,10 @@ from datetime import timedelta
 
 import asyncpg
 
+from domain.effects.operating import queries as effects
 from domain.operations.decisions import inbox_ages
 from domain.operations.groups import known_groups
+from domain.timers.commands import queries as timers
 from runtime.logging import get_logger
 from runtime.postgres import tenants_transaction
 from runtime.settings import HousekeepingSettings
@@ -33,16 +36,22 @@ async def tidy(
     settings: HousekeepingSettings,
     lease: Lease,
     groups: Iterable[Group] | None = None,
+    payload_age: timedelta = timedelta(days=7),
 ) -> dict[str, int]:
     """One round over these groups, by default all; how many rows went, by table. Raises LostLease between two batches."""
     if groups is None:
         groups = (await known_groups(scan)).values()
-    gone = {"idempotency_keys": 0, "inbox": 0}
+    gone = {"idempotency_keys": 0, "inbox": 0, "effects": 0, "effect_order_keys": 0, "timers": 0}
     held = {"most": settings.batch_rows, "lease": lease.name, "term": lease.term}
+    expired: dict[str, Delete] = {
+        "idempotency_keys": lambda conn: queries.delete_expired_idempotency_keys(conn, **held),
+        "effects": lambda conn: effects.empty_finished_effects(conn, age=payload_age, **held),
+        "effect_order_keys": lambda conn: effects.delete_idle_order_keys(conn, **held),
+        "timers": lambda conn: timers.delete_ended_timers(conn, age=payload_age, **held),
+    }
     for tenant_id in await tenant_queries.list_tenants(scan):
-        gone["idempotency_keys"] += await _in_batches(
-            worker, tenant_id, lease, lambda conn: queries.delete_expired_idempotency_keys(conn, **held), settings.batch_rows
-        )
+        for table, delete in expired.items():
+            gone[table] += await _in_batches(worker, tenant_id, lease, delete, settings.batch_rows)
     ages = inbox_ages(groups, timedelta(days=settings.inbox_margin_days))
     for tenant_id in await queries.tenants_with_inbox_rows(scan, groups=list(ages)) if ages else []:
         for group, age in ages.items():

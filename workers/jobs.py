@@ -5,6 +5,7 @@ import os
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 import asyncpg
 
@@ -94,7 +95,8 @@ async def _round(job: Job, servers: Servers, lease: Lease) -> None:
 
 
 async def _housekeeping(servers: Servers, lease: Lease) -> None:
-    await housekeeping.tidy(servers.scan, servers.worker, servers.settings.housekeeping, lease)
+    age = timedelta(days=servers.settings.effects.payload_days)
+    await housekeeping.tidy(servers.scan, servers.worker, servers.settings.housekeeping, lease, payload_age=age)
 
 
 async def _reconciler(servers: Servers, lease: Lease) -> None:

@@ -126,6 +126,7 @@ FAMILIES: dict[str, Family] = {
     "group": Family("runtime.cli.groups:app", "Consumer groups: list, describe, lag, stop, resume."),
     "offsets": Family("runtime.cli.offsets:app", "Positions of groups: show, move, skip-gap; a dry run unless told otherwise."),
     "dlt": Family("runtime.cli.dead_letters:app", "Parked messages: list, show, redrive, discard."),
+    "effect": Family("runtime.cli.effect:app", "Effects: list, show, retry, cancel."),
     "incident": Family("runtime.cli.incident:app", "Incidents: list, show, resolve, retry."),
     "mapping": Family(
         "runtime.cli.mapping_store:app",

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 
+from domain.effects.purge import EFFECTS
 from domain.keys.purge import PARKED, Purger
+from domain.timers.purge import TIMERS
 from projections.versions import tombstones_of
 from runtime.sql import Connection
 
@@ -11,4 +13,4 @@ async def _tombstones(conn: Connection, tenant: str, subject: str) -> Mapping[st
     return {"projections": await tombstones_of(conn, tenant, subject)}
 
 
-PURGERS: tuple[Purger, ...] = (PARKED, Purger("table versions", ("projections.",), _tombstones))
+PURGERS: tuple[Purger, ...] = (PARKED, EFFECTS, TIMERS, Purger("table versions", ("projections.",), _tombstones))

@@ -1,7 +1,8 @@
 """What each role consists of: the one place that wires doors to processes.
 
-A role is `api`, `relay`, `workers`, `work-items`, `projections` (every table version), `ddl`, or one table version by its
-group's name. Nothing of a role is imported before it is asked for, so that a process carries only what it runs.
+A role is `api`, `relay`, `workers`, `effects`, `timers`, `work-items`, `projections` (every table version), `ddl`, or one
+table version by its group's name. Nothing of a role is imported before it is asked for, so that a process carries only what
+it runs.
 """
 
 import asyncio
@@ -68,6 +69,20 @@ def _workers(settings: Settings, number: int, stop: asyncio.Event) -> list[Part]
     from workers.jobs import run
 
     return [Part("workers", "scan", lambda: run(settings, stop, PURGERS), _always, needs_keys=True)]
+
+
+def _effects(settings: Settings, number: int, stop: asyncio.Event) -> list[Part]:
+    from runtime.cli.effect_kinds import senders, wiring
+    from workers.effects.running import run
+
+    return [Part("effects", "scan", lambda: run(settings, stop, senders(settings), wiring(settings)), _always)]
+
+
+def _timers(settings: Settings, number: int, stop: asyncio.Event) -> list[Part]:
+    from runtime.cli.effect_kinds import timer_handlers
+    from workers.timers import run
+
+    return [Part("timers", "scan", lambda: run(settings, stop, timer_handlers(settings)), _always)]
 
 
 def _work_items(settings: Settings, number: int, stop: asyncio.Event) -> list[Part]:
@@ -141,6 +156,8 @@ ROLES: dict[str, Build] = {
     WORK_ITEMS.name: _work_items,
     CASES.name: _cases,
     "projections": _projections,
+    "effects": _effects,
+    "timers": _timers,
     "workers": _workers,
     "ddl": _ddl,
 }

@@ -128,3 +128,39 @@ async def test_two_copies_at_once_remove_each_row_once(
 
     assert sum(gone["inbox"] for gone in rounds) == 40
     assert await owner.fetchval("select count(*) from inbox") == 0
+
+
+async def test_finished_effects_are_emptied_and_stay_and_ended_timers_go(
+    scan: asyncpg.Pool, worker: asyncpg.Pool, owner: asyncpg.Connection, lease: Lease
+) -> None:
+    await tenant(owner, "acme")
+    insert = (
+        "insert into effects (tenant_id, effect_id, owner_kind, owner_id, action_index, occurrence, kind, endpoint, state,"
+        " due_at, request, order_key, position, finished_at) values ('acme', gen_random_uuid(), 'run', $1, 1, '', 'webhook',"
+        " 'e', $1, now(), 'r', 'idle', $2, now() - $3::interval)"
+    )
+    for state, position, days in (("succeeded", None, 8), ("canceled", None, 6), ("failed", None, 8), ("due", 1, None)):
+        await owner.execute(insert, state, position, None if days is None else timedelta(days=days))
+    await owner.execute(insert, "skipped", None, timedelta(days=30))
+    await owner.execute(
+        "insert into timers (tenant_id, timer_key, kind, due_at, state, ended_at) values"
+        " ('acme', 'armed', 'k', now() - interval '9 days', 'armed', null),"
+        " ('acme', 'old', 'k', now(), 'fired', now() - interval '8 days'),"
+        " ('acme', 'young', 'k', now(), 'fired', now() - interval '6 days')"
+    )
+    await owner.execute(
+        "insert into effect_order_keys (tenant_id, order_key, used_at) values ('acme', 'idle', now() - interval '2 days'),"
+        " ('acme', 'free', now() - interval '2 days'), ('acme', 'used', now())"
+    )
+
+    gone = await tidy(scan, worker, SETTINGS, lease, GROUPS, payload_age=timedelta(days=7))
+
+    assert {name: gone[name] for name in ("effects", "timers", "effect_order_keys")} == {
+        "effects": 2, "timers": 1, "effect_order_keys": 1,
+    }  # fmt: skip
+    # A failed one may be tried again for longer; unfinished ones keep what they say.
+    emptied = await owner.fetch("select owner_id from effects where request is null order by 1")
+    assert [row["owner_id"] for row in emptied] == ["skipped", "succeeded"]
+    assert await owner.fetchval("select count(*) from effects") == 5
+    assert [row["timer_key"] for row in await owner.fetch("select timer_key from timers order by 1")] == ["armed", "young"]
+    assert [row[0] for row in await owner.fetch("select order_key from effect_order_keys order by 1")] == ["idle", "used"]

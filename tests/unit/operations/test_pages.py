@@ -15,7 +15,10 @@ ROOT = Path(__file__).parents[3]
 ALERTS = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yml").read_text())["groups"][0]["rules"]
 BOARD = json.loads((ROOT / "deploy/grafana/casestream.json").read_text())
 EXPRESSIONS = [rule["expr"] for rule in ALERTS] + [t["expr"] for panel in BOARD["panels"] for t in panel["targets"]]
-GUIDES = ("operate-groups", "redrive-parked-messages", "move-offsets", "rebuild-a-table", "restart-and-scale", "runbook")
+GUIDES = (
+    "operate-groups", "redrive-parked-messages", "retry-failed-effects", "move-offsets", "rebuild-a-table", "restart-and-scale",
+    "runbook",
+)  # fmt: skip
 
 # What PromQL brings itself, and the client library's own series.
 _WORDS = frozenset("max min sum rate increase absent by le or histogram_quantile".split())

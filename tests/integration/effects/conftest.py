@@ -9,13 +9,13 @@ import pytest
 
 from tests.infrastructure.databases import ClonedDatabase
 from tests.integration.effects.world import Ground, Receiver
-from workers.effects.running import EffectsWorker
+from workers.effects.running import SEARCHES, EffectsWorker
 
 
 @pytest.fixture
 async def ground(database: ClonedDatabase) -> AsyncIterator[Ground]:
     async with (
-        asyncpg.create_pool(database.url("scan"), min_size=1, max_size=8) as scan,
+        asyncpg.create_pool(database.url("scan"), min_size=1, max_size=8, server_settings=SEARCHES) as scan,
         asyncpg.create_pool(database.url("worker"), min_size=1, max_size=12) as worker,
         asyncpg.create_pool(database.url("superuser"), min_size=1, max_size=3) as owner,
     ):

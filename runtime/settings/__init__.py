@@ -21,6 +21,7 @@ from runtime.settings.model import (
     RelaySettings,
     Settings,
 )
+from runtime.settings.outgoing import OutboundSettings, SmtpSettings
 
 __all__ = [
     "DEVELOPMENT_ISSUER",
@@ -34,8 +35,10 @@ __all__ = [
     "KafkaSettings",
     "KeySettings",
     "LogSettings",
+    "OutboundSettings",
     "ParkingSettings",
     "PoolSettings",
     "RelaySettings",
     "Settings",
+    "SmtpSettings",
 ]

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from runtime.settings.effects import EffectSettings
 from runtime.settings.key_providers import AwsKmsSettings, GoogleKmsSettings, VaultSettings
+from runtime.settings.outgoing import OutboundSettings, SmtpSettings
 
 # `casestream up` creates this issuer with its key; production refuses it.
 DEVELOPMENT_ISSUER = "casestream-development"
@@ -272,6 +273,8 @@ class Settings(BaseSettings):
     google_kms: GoogleKmsSettings = GoogleKmsSettings()
     vault: VaultSettings = VaultSettings()
     audit: AuditSettings = AuditSettings()
+    outbound: OutboundSettings = OutboundSettings()
+    smtp: SmtpSettings = SmtpSettings()
     log: LogSettings = LogSettings()
 
     @classmethod

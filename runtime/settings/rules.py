@@ -109,6 +109,26 @@ RULES: tuple[Rule, ...] = (
         lambda s: len({entry.issuer for entry in s.jwt_issuers}) < len(s.jwt_issuers),
         "names an issuer twice; give each issuer one entry",
     ),
+    Rule(
+        ("CASESTREAM_OUTBOUND__CONNECT_SECONDS", "CASESTREAM_OUTBOUND__TOTAL_SECONDS"),
+        lambda s: s.outbound.connect_seconds > s.outbound.total_seconds,
+        "must not be above CASESTREAM_OUTBOUND__TOTAL_SECONDS, which connecting is part of",
+    ),
+    Rule(
+        ("CASESTREAM_SMTP__SENDER", "CASESTREAM_SMTP__HOST"),
+        lambda s: bool(s.smtp.host) and not s.smtp.sender,
+        "is needed with CASESTREAM_SMTP__HOST: mail must be from somebody",
+    ),
+    Rule(
+        ("CASESTREAM_SMTP__USERNAME", "CASESTREAM_SMTP__PASSWORD"),
+        lambda s: (s.smtp.username is None) != (s.smtp.password is None),
+        "and CASESTREAM_SMTP__PASSWORD belong together: set both or neither",
+    ),
+    Rule(
+        ("CASESTREAM_SMTP__SECURITY", "CASESTREAM_SMTP__HOST", "CASESTREAM_SMTP__USERNAME"),
+        lambda s: s.smtp.security == "none" and s.smtp.username is not None and not is_loopback(s.smtp.host),
+        "sends a login over the net unencrypted; use starttls or tls",
+    ),
 )
 
 PRODUCTION_RULES: tuple[Rule, ...] = (
@@ -161,5 +181,15 @@ PRODUCTION_RULES: tuple[Rule, ...] = (
         ("CASESTREAM_AUDIT__SIGNING_KEY_FILE",),
         lambda s: s.audit.signing_key_file is None,
         "must be set in production: an audit chain whose heads nobody signed can be rewritten as a whole",
+    ),
+    Rule(
+        ("CASESTREAM_OUTBOUND__DEVELOPMENT_TARGETS",),
+        lambda s: bool(s.outbound.development_targets),
+        "lets tenants call this machine; remove it in production",
+    ),
+    Rule(
+        ("CASESTREAM_SMTP__SECURITY", "CASESTREAM_SMTP__HOST"),
+        lambda s: bool(s.smtp.host) and s.smtp.security == "none",
+        "sends mail unencrypted; production needs starttls or tls",
     ),
 )

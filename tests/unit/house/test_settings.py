@@ -193,3 +193,36 @@ def test_the_settings_are_frozen() -> None:
 def test_nothing_is_read_from_the_environment_behind_the_callers_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CASESTREAM_RELAY__PAGE_SIZE", "1")
     assert Settings.load(ADDRESSES).relay.page_size == 4000
+
+
+@pytest.mark.requirement("trap-33")
+def test_production_calls_no_place_of_its_own_machine_and_sends_no_mail_in_the_open() -> None:
+    mail = {"CASESTREAM_SMTP__HOST": "relay.example", "CASESTREAM_SMTP__SENDER": "crm@example.com"}
+    open_ways = {
+        **mail,
+        "CASESTREAM_SMTP__SECURITY": "none",
+        "CASESTREAM_OUTBOUND__DEVELOPMENT_TARGETS": '["127.0.0.1:8080"]',
+    }
+    assert Settings.load({**ADDRESSES, **open_ways}).outbound.development_targets == ["127.0.0.1:8080"]
+    kafka = {"CASESTREAM_KAFKA__REPLICATION_FACTOR": "3", "CASESTREAM_KAFKA__MIN_INSYNC_REPLICAS": "2"}
+    assert Settings.load({**PRODUCTION, **kafka, **mail}).smtp.security == "starttls"
+    problems = problems_of(**{**PRODUCTION, **kafka, **open_ways})
+    assert [problem.partition("=")[0] for problem in problems] == [
+        "CASESTREAM_OUTBOUND__DEVELOPMENT_TARGETS",
+        "CASESTREAM_SMTP__SECURITY",
+    ]
+
+
+@pytest.mark.parametrize("target", ["10.0.0.1:80", "example.com:443", "127.0.0.1", "127.0.0.1:0", "localhost:http"])
+def test_only_a_place_of_this_machine_may_be_listed_for_development(target: str) -> None:
+    problems = problems_of(**ADDRESSES, CASESTREAM_OUTBOUND__DEVELOPMENT_TARGETS=json.dumps([target]))
+    assert len(problems) == 1
+
+
+def test_mail_has_a_sender_a_whole_login_and_no_open_password() -> None:
+    given = {"CASESTREAM_SMTP__HOST": "relay.example", "CASESTREAM_SMTP__USERNAME": "crm", "CASESTREAM_SMTP__SECURITY": "none"}
+    assert [problem.partition("=")[0] for problem in problems_of(**ADDRESSES, **given)] == [
+        "CASESTREAM_SMTP__SENDER",
+        "CASESTREAM_SMTP__USERNAME",
+        "CASESTREAM_SMTP__SECURITY",
+    ]

@@ -148,6 +148,12 @@ CATALOGUE: dict[str, ProblemType] = {
     "UnknownMember": ProblemType(400, "The directory does not know a member"),
     "IncidentNotFound": ProblemType(404, "There is no such incident"),
     "NotRetryable": ProblemType(409, "Incidents of this kind cannot be retried"),
+    # what leaves the system
+    "SecretNotFound": ProblemType(404, "There is no such secret"),
+    "TemplateNotFound": ProblemType(404, "There is no such message template or version"),
+    "TemplateRefused": ProblemType(422, "The words are no template"),
+    "RenderRefused": ProblemType(422, "The values do not fit the template"),
+    "NotificationNotFound": ProblemType(404, "There is no such notification of yours"),
     # mappings
     "MappingNotFound": ProblemType(404, "There is no such class, version or draft"),
     "MappingRefused": ProblemType(422, "The mapping is not good"),

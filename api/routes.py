@@ -8,6 +8,7 @@ from typing import Any
 
 from api import answers, cases, directory, health, incidents, mappings, path_checks, reindex, work_items
 from api.door import Route
+from api.outgoing_routes import outgoing_routes
 from domain.cases.decisions import MAY_LIST as MAY_LIST_CASES
 from domain.cases.decisions import MAY_READ as MAY_READ_CASES
 from domain.cases.decisions import MAY_STORE as MAY_STORE_CASES
@@ -260,6 +261,7 @@ ROUTES: tuple[Route, ...] = (
         gives=("Idempotency-Replayed",),
         missing="IncidentNotFound",
     ),
+    *outgoing_routes(READERS, ADMINS),
     Route(
         "GET",
         _MAPPINGS,

@@ -27,9 +27,17 @@ def view_of(model: type[BaseModel], **columns: str) -> View:
 
 
 async def answer_page(
-    request: DoorRequest, *, cursor: str | None, limit: int, filters: Mapping[str, str | None], read: ReadPage, view: View
+    request: DoorRequest,
+    *,
+    cursor: str | None,
+    limit: int,
+    filters: Mapping[str, str | None],
+    read: ReadPage,
+    view: View,
+    beside: Callable[[Connection], Awaitable[Mapping[str, Any]]] | None = None,
 ) -> Response:
-    """One page of a list, read in the caller's tenant; `read` takes the position to begin after and the page's size."""
+    """One page of a list, read in the caller's tenant; `read` takes the position to begin after and the page's size.
+    `beside` adds members to the answer."""
     size = min(limit, request.door.settings.http.page_limit)
     set_filters = {name: value for name, value in filters.items() if value is not None}
     bound_to = binding(request.principal.tenant_id, request.url.path, set_filters)
@@ -39,6 +47,7 @@ async def answer_page(
         rows, following = await read(conn, after, size)
         token = request.door.cursors.write(bound_to, following) if following else None
         headers = {"Link": next_link(request.url.path, set_filters, limit, token)} if token else None
-        return json_answer({"items": [view(row) for row in rows], "nextCursor": token}, headers=headers)
+        more = await beside(conn) if beside else {}
+        return json_answer({"items": [view(row) for row in rows], "nextCursor": token, **more}, headers=headers)
 
     return await request.in_transaction(effect)

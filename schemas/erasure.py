@@ -107,6 +107,13 @@ COLUMNS: dict[str, dict[str, Rule]] = {
     "public.effect_channels": _columns(none="tenant_id endpoint"),
     # A subject's timers go as a whole.
     "public.timers": _columns(none="tenant_id timer_key kind subject_id state", delete="command"),
+    # A tenant's own credentials, under a data key of the tenant; no person's.
+    "public.tenant_secrets": _columns(none="tenant_id name created_by updated_by"),
+    "public.tenant_secret_values": _columns(none="tenant_id name", shred="sealed"),
+    # A template's words are written before anybody is written to.
+    "public.message_templates": _columns(none="tenant_id template_id"),
+    "public.message_template_versions": _columns(none="tenant_id template_id name subject text_body html_body author reason"),
+    "public.notifications": _columns(none="tenant_id user_id priority subject_id", delete="title message action_url"),
     "projections.work_item_board": _columns(
         none="tenant_id work_item_id status priority assignee_id request_type activity_area business_group process scope"
         " ce_source"

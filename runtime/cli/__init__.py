@@ -136,6 +136,8 @@ FAMILIES: dict[str, Family] = {
     "ddl": Family("runtime.cli.ddl:app", "Orders to the owner role: list, show, approve."),
     "case": Family("runtime.cli.case:app", "Cases: store, show, versions, remove."),
     "audit": Family("runtime.cli.audit:app", "The audit log's chain: verify."),
+    "secret": Family("runtime.cli.secret:app", "Secrets that a tenant's webhooks use: set, list, remove."),
+    "message-template": Family("runtime.cli.message_template:app", "Message templates: save, list, show, preview, remove."),
     "tenant": Family("runtime.cli.directory:tenant", "Tenants of the directory."),
     "user": Family("runtime.cli.directory:user", "Users and their roles."),
     "team": Family("runtime.cli.directory:team", "Teams and their members."),

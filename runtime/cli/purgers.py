@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from domain.effects.purge import EFFECTS
 from domain.keys.purge import PARKED, Purger
+from domain.notifications.purge import NOTIFICATIONS
 from domain.timers.purge import TIMERS
 from projections.versions import tombstones_of
 from runtime.sql import Connection
@@ -13,4 +14,10 @@ async def _tombstones(conn: Connection, tenant: str, subject: str) -> Mapping[st
     return {"projections": await tombstones_of(conn, tenant, subject)}
 
 
-PURGERS: tuple[Purger, ...] = (PARKED, EFFECTS, TIMERS, Purger("table versions", ("projections.",), _tombstones))
+PURGERS: tuple[Purger, ...] = (
+    PARKED,
+    EFFECTS,
+    TIMERS,
+    NOTIFICATIONS,
+    Purger("table versions", ("projections.",), _tombstones),
+)

@@ -63,6 +63,15 @@ ROWS: dict[str, str] = {
     " endpoint, state, due_at) values ($1, gen_random_uuid(), 'run', 'r', 1, '', 'webhook', 'hooks.example', 'due', now())",
     "public.effect_channels": "insert into effect_channels (tenant_id, endpoint) values ($1, 'hooks.example')",
     "public.timers": "insert into timers (tenant_id, timer_key, kind, due_at) values ($1, 'k', 'cron', now())",
+    "public.tenant_secrets": "insert into tenant_secrets (tenant_id, name, version, created_by, updated_by)"
+    " values ($1, 's', 1, 'u', 'u')",
+    "public.tenant_secret_values": "insert into tenant_secret_values (tenant_id, name, version, sealed)"
+    " values ($1, 's', 1, 'x')",
+    "public.message_templates": "insert into message_templates (tenant_id, template_id, version) values ($1, '1', 1)",
+    "public.message_template_versions": "insert into message_template_versions (tenant_id, template_id, version, name,"
+    " subject, text_body, author) values ($1, '1', 1, 'n', 's', 't', 'u')",
+    "public.notifications": "insert into notifications (tenant_id, user_id, notification_id, title, message, priority)"
+    " values ($1, 'u', gen_random_uuid(), 't', 'm', 'LOW')",
     "projections.work_item_board__v1": "insert into projections.work_item_board__v1 (tenant_id, work_item_id, status,"
     " status_since, last_change_at, version, ce_source, ce_sequence) values ($1, 'w', 'open', now(), now(), 1, 's', 1)",
 }

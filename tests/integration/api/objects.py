@@ -12,6 +12,23 @@ from tests.infrastructure.databases import ClonedDatabase
 from tests.unit.api.tokens import token
 
 
+NOTIFICATION = uuid.UUID(int=7)
+
+
+async def make_notification(database: ClonedDatabase, user: str) -> None:
+    """A notification of a user of the tenant north; rules write them, so no door does."""
+    conn = await asyncpg.connect(database.url("migrate"))
+    try:
+        await conn.execute(
+            "insert into notifications (tenant_id, user_id, notification_id, title, message, priority)"
+            " values ('north', $1, $2, 'Deal', 'Printer', 'HIGH')",
+            user,
+            NOTIFICATION,
+        )
+    finally:
+        await conn.close()
+
+
 async def make_incident(database: ClonedDatabase) -> str:
     """An incident of the tenant north."""
     conn = await asyncpg.connect(database.url("migrate"))
@@ -29,6 +46,11 @@ def make_objects(address: str, database: ClonedDatabase) -> dict[str, str]:
     headers["Idempotency-Key"] = uuid.uuid4().hex
     order: dict[str, Any] = {"className": "com.app.OrderCase", "subjectId": "s-1", "variables": {"total": 1}}
     requests.post(f"{address}/api/v1/cases/c-1/snapshots", json=order, headers=headers, timeout=10).raise_for_status()
+    del headers["Idempotency-Key"]
+    words = {"name": "Welcome", "subject": "Hi {{name}}", "text": "Printer"}
+    requests.put(f"{address}/api/v1/message-templates/123", json=words, headers=headers, timeout=10).raise_for_status()
+    requests.put(f"{address}/api/v1/secrets/crm_token", json={"value": "x"}, headers=headers, timeout=10).raise_for_status()
+    asyncio.run(make_notification(database, "an"))
     return known_objects(made.json()["workItemId"], asyncio.run(make_incident(database)))
 
 
@@ -41,6 +63,9 @@ def known_objects(work_item_id: str, incident_id: str) -> dict[str, str]:
         "team_id": "desk",
         "case_id": "c-1",
         "class_name": "com.app.OrderCase",
+        "template_id": "123",
+        "secret_name": "crm_token",
+        "notification_id": str(NOTIFICATION),
         # Of the installation; one that exists would hold its stream of progress open.
         "rebuild_id": str(uuid.UUID(int=1)),
     }

@@ -8,7 +8,7 @@ from api.door import Route
 from api.routes import ROUTES
 from domain.work_items.transitions import PERMISSIONS
 from tests.integration.api.conftest import ITEMS, Served
-from tests.integration.api.objects import known_objects, make_incident
+from tests.integration.api.objects import known_objects, make_incident, make_notification
 
 ROLES = (
     *PERMISSIONS,
@@ -46,6 +46,11 @@ def name(route: Route) -> str:
 
 async def objects(served: Served) -> dict[str, str]:
     assert (await served.store()).status_code == 201
+    admin = served.headers(("admin",))
+    words = {"name": "Welcome", "subject": "Hi {{name}}", "text": "Printer"}
+    for path, body in (("message-templates/123", words), ("secrets/crm_token", {"value": "x"})):
+        assert (await served.client.put(f"/api/v1/{path}", json=body, headers=admin)).status_code == 200
+    await make_notification(served.database, "an")
     return known_objects((await served.create())["workItemId"], await make_incident(served.database))
 
 
@@ -56,7 +61,7 @@ def url(route: Route, known: dict[str, str]) -> str:
 
 async def send(served: Served, route: Route, address: str, headers: dict[str, str]) -> tuple[int, str]:
     answer = await served.client.request(route.method, address, headers=headers)
-    return answer.status_code, answer.json().get("error", "")
+    return answer.status_code, answer.json().get("error", "") if answer.content else ""
 
 
 @pytest.mark.requirement("WI-3", "SP-8")
@@ -95,6 +100,8 @@ async def test_an_object_of_another_tenant_does_not_exist(served: Served) -> Non
         "/comments": {"body": "x"},
         "/resolve": {"resolution": "x"},
         "/retry": None,
+        "/preview": {"values": {}},
+        "/read": None,
     }
     for route in ABOUT_AN_OBJECT:
         assert route.roles is not None
@@ -114,10 +121,15 @@ async def test_an_object_of_another_tenant_does_not_exist(served: Served) -> Non
 @pytest.mark.requirement("SP-8")
 async def test_what_a_tenant_puts_changes_no_other_tenant(served: Served) -> None:
     known = await objects(served)
-    tables = ("tenants", "users", "teams", "team_members")
+    tables = ("tenants", "users", "teams", "team_members", "tenant_secrets", "message_templates")
+    bodies = {
+        "{user_id}": {"displayName": "Mallory"},
+        "{template_id}": {"name": "Mallory", "subject": "x", "text": "x"},
+        "{secret_name}": {"value": "Mallory"},
+    }
     before = {table: await served.rows(f"select * from {table} where tenant_id = 'north' order by 1, 2") for table in tables}
     for route in PUTS:
-        body = {"displayName": "Mallory"} if "user_id" in route.path else {"name": "Mallory"}
+        body = next((body for end, body in bodies.items() if route.path.endswith(end)), {"name": "Mallory"})
         headers = served.headers(("admin",), tenant="south")
         answer = await served.client.request(route.method, url(route, known), headers=headers, json=body)
         assert answer.status_code == 200, (name(route), answer.text)

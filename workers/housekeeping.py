@@ -41,12 +41,13 @@ async def tidy(
     """One round over these groups, by default all; how many rows went, by table. Raises LostLease between two batches."""
     if groups is None:
         groups = (await known_groups(scan)).values()
-    gone = {"idempotency_keys": 0, "inbox": 0, "effects": 0, "effect_order_keys": 0, "timers": 0}
+    gone = {"idempotency_keys": 0, "inbox": 0, "effects": 0, "effect_order_keys": 0, "timers": 0, "tenant_secret_values": 0}
     held = {"most": settings.batch_rows, "lease": lease.name, "term": lease.term}
     expired: dict[str, Delete] = {
         "idempotency_keys": lambda conn: queries.delete_expired_idempotency_keys(conn, **held),
         "effects": lambda conn: effects.empty_finished_effects(conn, age=payload_age, **held),
         "effect_order_keys": lambda conn: effects.delete_idle_order_keys(conn, **held),
+        "tenant_secret_values": lambda conn: queries.delete_replaced_secret_values(conn, **held),
         "timers": lambda conn: timers.delete_ended_timers(conn, age=payload_age, **held),
     }
     for tenant_id in await tenant_queries.list_tenants(scan):

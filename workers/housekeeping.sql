@@ -10,6 +10,14 @@ where ctid in (select ctid from idempotency_keys
   and expires_at <= cs_now()
   and exists (select from leases where name = :lease and term = :term and expires_at > cs_now());
 
+-- name: delete_replaced_secret_values!
+-- A batch of secrets' values that count no longer, for the connection's tenants, while the lease holds.
+delete from tenant_secret_values
+where ctid in (select ctid from tenant_secret_values
+               where tenant_id = any (app_tenants()) and live_until <= cs_now() limit :most)
+  and live_until <= cs_now()
+  and exists (select from leases where name = :lease and term = :term and expires_at > cs_now());
+
 -- name: delete_forgotten_identities!
 -- A batch of inbox rows older than anything that the group's topics can still deliver, while the lease holds.
 delete from inbox

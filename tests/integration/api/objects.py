@@ -11,7 +11,6 @@ from domain.incidents import open_incident
 from tests.infrastructure.databases import ClonedDatabase
 from tests.unit.api.tokens import token
 
-
 NOTIFICATION = uuid.UUID(int=7)
 
 

@@ -1,5 +1,6 @@
 """Every route x every role x a foreign tenant, generated from the table of routes: a new row is in here by itself."""
 
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -122,7 +123,7 @@ async def test_an_object_of_another_tenant_does_not_exist(served: Served) -> Non
 async def test_what_a_tenant_puts_changes_no_other_tenant(served: Served) -> None:
     known = await objects(served)
     tables = ("tenants", "users", "teams", "team_members", "tenant_secrets", "message_templates")
-    bodies = {
+    bodies: dict[str, Any] = {
         "{user_id}": {"displayName": "Mallory"},
         "{template_id}": {"name": "Mallory", "subject": "x", "text": "x"},
         "{secret_name}": {"value": "Mallory"},

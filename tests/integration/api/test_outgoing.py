@@ -103,7 +103,9 @@ async def test_a_preview_fills_escapes_and_names_what_is_missing(served: Served)
     await put(served, f"{TEMPLATES}/123", WORDS)
 
     async def preview(**values: Any) -> httpx.Response:
-        return await served.client.post(f"{TEMPLATES}/123/preview", json={"values": values}, headers=served.headers(("viewer",)))
+        return await served.client.post(
+            f"{TEMPLATES}/123/preview", json={"values": values}, headers=served.headers(("viewer",))
+        )
 
     shown = (await preview(fullName="<An>")).json()
     assert (shown["subject"], shown["text"], shown["html"]) == ("Chào <An>", "Hạng ", "<p>&lt;An&gt;</p>")

@@ -76,6 +76,26 @@ async def test_expired_idempotency_keys_go_for_every_tenant(
 
 
 @pytest.mark.requirement("SP-3")
+async def test_values_of_secrets_go_when_they_count_no_longer(
+    scan: asyncpg.Pool, worker: asyncpg.Pool, owner: asyncpg.Connection, lease: Lease
+) -> None:
+    for name in ("acme", "other"):
+        await tenant(owner, name)
+        await owner.execute(
+            "insert into tenant_secrets (tenant_id, name, version, created_by, updated_by) values ($1, 's', 5, 'u', 'u')", name
+        )
+        for version, until in ((1, "-1 hour"), (2, "-1 hour"), (3, "-1 hour"), (4, "1 hour"), (5, None)):
+            await owner.execute(
+                "insert into tenant_secret_values values ($1, 's', $2, 'x', now() + $3::text::interval)", name, version, until
+            )
+
+    gone = await tidy(scan, worker, SETTINGS, lease, ())
+
+    assert gone["tenant_secret_values"] == 6
+    assert await owner.fetchval("select array_agg(distinct version) from tenant_secret_values") == [4, 5]
+
+
+@pytest.mark.requirement("SP-3")
 async def test_unsent_parked_and_waiting_rows_stay_however_old(
     scan: asyncpg.Pool, worker: asyncpg.Pool, owner: asyncpg.Connection, lease: Lease, park: Park
 ) -> None:

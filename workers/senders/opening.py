@@ -1,0 +1,33 @@
+"""The senders of a process: every external kind, with a pool and a key ring of their own for tenants' secrets."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+from domain.effects.effect import Sender
+from runtime.keys.ring import open_key_ring
+from runtime.outbound import open_outbound
+from runtime.postgres import open_pool
+from runtime.settings import Settings
+from workers.senders.email import EmailSender
+from workers.senders.secrets_access import stored_secrets
+from workers.senders.webhook import WebhookSender
+
+_CONNECTIONS = 4
+
+
+@asynccontextmanager
+async def open_senders(settings: Settings) -> AsyncIterator[Sequence[Sender]]:
+    """Open until the block ends. Raises ConfigurationError; OSError for a file of authorities that cannot be read."""
+    pool = await open_pool(settings, "worker", size=_CONNECTIONS)
+    try:
+        async with open_key_ring(settings) as keys:
+            with open_outbound(settings.outbound) as outbound:
+                webhooks = WebhookSender(outbound, stored_secrets(pool, keys), _now)
+                yield (EmailSender(settings.smtp, _now), webhooks)
+    finally:
+        await pool.close()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -12,6 +12,17 @@ cookies or reuses a connection.
 """
 
 from runtime.outbound.client import Answered, Failed, Limits, Outbound, open_outbound
-from runtime.outbound.targets import Denied, Policy, Target, read_target
+from runtime.outbound.targets import Denied, Policy, Target, endpoint_of, read_target
 
-__all__ = ["Answered", "Denied", "Failed", "Limits", "Outbound", "Policy", "Target", "open_outbound", "read_target"]
+__all__ = [
+    "Answered",
+    "Denied",
+    "Failed",
+    "Limits",
+    "Outbound",
+    "Policy",
+    "Target",
+    "endpoint_of",
+    "open_outbound",
+    "read_target",
+]

@@ -24,6 +24,7 @@ import httpcore
 from runtime.outbound.dialing import Dial, PinnedBackend, Resolve, SystemResolver, dial_tcp
 from runtime.outbound.targets import Denied, Policy, Target, judge_address, read_target
 from runtime.settings import OutboundSettings
+from schemas.errors import ConfigurationError
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,19 +127,27 @@ def _is_tls(error: BaseException) -> bool:
     return isinstance(error.__cause__, ssl.SSLError)
 
 
-def trusting(ca_file: Path | None) -> ssl.SSLContext:
-    """TLS that verifies certificate and name, by the system's authorities or those of the file alone. Raises OSError."""
-    return ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+def trusting(ca_file: Path | None, setting: str) -> ssl.SSLContext:
+    """TLS that verifies certificate and name, by the system's authorities or those of the file alone.
+
+    Raises ConfigurationError, with the setting that names the file.
+    """
+    try:
+        return ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+    except OSError as error:
+        cure = "expected a readable file of certificates (PEM)"
+        raise ConfigurationError([f"{setting}={ca_file}: {type(error).__name__}; {cure}"]) from None
 
 
 @contextmanager
 def open_outbound(settings: OutboundSettings) -> Iterator[Outbound]:
-    """The outside as the settings allow it. Raises OSError: the file of authorities cannot be read."""
+    """The outside as the settings allow it. Raises ConfigurationError: the file of authorities cannot be read."""
     policy = Policy(frozenset(settings.ports), frozenset(map(_host_and_port, settings.development_targets)))
     limits = Limits(settings.connect_seconds, settings.total_seconds, settings.answer_bytes)
+    tls = trusting(settings.ca_file, "CASESTREAM_OUTBOUND__CA_FILE")
     resolver = SystemResolver()
     try:
-        yield Outbound(policy, limits, trusting(settings.ca_file), resolve=resolver)
+        yield Outbound(policy, limits, tls, resolve=resolver)
     finally:
         resolver.close()
 

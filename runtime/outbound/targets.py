@@ -83,6 +83,15 @@ def read_target(url: str, policy: Policy) -> Target | Denied:
     return target if here else _judged(target, policy)
 
 
+def endpoint_of(url: str) -> str:
+    """Whom a call of this address reaches, as `host:port`, whether it may or not; '' for what is no address."""
+    parts = _URL.fullmatch(url)
+    place = _AUTHORITY.fullmatch(parts[2].lower()) if parts else None
+    if parts is None or place is None or not place[1]:
+        return ""
+    return f"{place[1]}:{place[2] or (443 if parts[1].lower() == 'https' else 80)}"
+
+
 def judge_address(target: Target, address: Address) -> str | None:
     """Why a call of this target may not go to this address, as a code; None: it may."""
     if target.here:

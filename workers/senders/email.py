@@ -52,7 +52,9 @@ class EmailSender:
 
     def __init__(self, settings: SmtpSettings, clock: Callable[[], datetime]) -> None:
         self._settings, self._clock = settings, clock
-        self._tls: ssl.SSLContext | None = None if settings.security == "none" else trusting(settings.ca_file)
+        self._tls: ssl.SSLContext | None = None
+        if settings.security != "none":
+            self._tls = trusting(settings.ca_file, "CASESTREAM_SMTP__CA_FILE")
 
     async def send(self, call: Call) -> Answer:
         """Hand the mail to the relay once."""

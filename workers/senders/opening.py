@@ -18,7 +18,7 @@ _CONNECTIONS = 4
 
 @asynccontextmanager
 async def open_senders(settings: Settings) -> AsyncIterator[Sequence[Sender]]:
-    """Open until the block ends. Raises ConfigurationError; OSError for a file of authorities that cannot be read."""
+    """Open until the block ends. Raises ConfigurationError."""
     pool = await open_pool(settings, "worker", size=_CONNECTIONS)
     try:
         async with open_key_ring(settings) as keys:

@@ -45,7 +45,7 @@ def make_objects(address: str, database: ClonedDatabase) -> dict[str, str]:
     headers["Idempotency-Key"] = uuid.uuid4().hex
     order: dict[str, Any] = {"className": "com.app.OrderCase", "subjectId": "s-1", "variables": {"total": 1}}
     requests.post(f"{address}/api/v1/cases/c-1/snapshots", json=order, headers=headers, timeout=10).raise_for_status()
-    del headers["Idempotency-Key"]
+    headers = {"Authorization": f"Bearer {token(roles=['admin'])}"}
     words = {"name": "Welcome", "subject": "Hi {{name}}", "text": "Printer"}
     requests.put(f"{address}/api/v1/message-templates/123", json=words, headers=headers, timeout=10).raise_for_status()
     requests.put(f"{address}/api/v1/secrets/crm_token", json={"value": "x"}, headers=headers, timeout=10).raise_for_status()

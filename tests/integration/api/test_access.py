@@ -96,7 +96,7 @@ async def test_every_route_refuses_a_stranger_before_it_reads_his_request(served
 @pytest.mark.requirement("SP-8", "trap-55")
 async def test_an_object_of_another_tenant_does_not_exist(served: Served) -> None:
     known = await objects(served)
-    bodies = {
+    bodies: dict[str, dict[str, Any] | None] = {
         "/actions": {"action": "StartWork"},
         "/comments": {"body": "x"},
         "/resolve": {"resolution": "x"},

@@ -11,6 +11,7 @@ from runtime.outbound import Answered, Denied, Failed, Limits, Outbound, Policy,
 from runtime.outbound.client import trusting
 from runtime.outbound.dialing import Dial, SystemResolver, dial_tcp
 from runtime.settings import OutboundSettings
+from schemas.errors import ConfigurationError
 from tests.integration.outgoing.authority import make_authority
 from tests.integration.outgoing.receivers import Receiver, Visit, receiver, reply
 from tests.unit.outbound.hostile_urls import hostile_urls
@@ -52,7 +53,7 @@ def outbound(
 ) -> Outbound:
     listed = {(host, one.port) for one in here for host in ("127.0.0.1", "localhost")}
     policy = Policy(frozenset(ports), frozenset(listed))
-    return Outbound(policy, limits or Limits(), trusting(ca_file), resolve=names or Names(["127.0.0.1"]), dial=dial)
+    return Outbound(policy, limits or Limits(), trusting(ca_file, "CA"), resolve=names or Names(["127.0.0.1"]), dial=dial)
 
 
 @pytest.mark.requirement("trap-33")
@@ -176,7 +177,7 @@ async def test_a_name_server_that_hangs_is_given_up() -> None:
         await asyncio.Event().wait()
         return []
 
-    caller = Outbound(Policy(), Limits(0.1, 5), trusting(None), resolve=hang)
+    caller = Outbound(Policy(), Limits(0.1, 5), trusting(None, "CA"), resolve=hang)
     assert await caller.call("POST", "https://hooks.example.com/") == Failed("name")
 
 
@@ -223,6 +224,15 @@ async def test_the_settings_make_the_policy() -> None:
             assert isinstance(await caller.call("POST", f"http://localhost:{outside.port}/"), Answered)
             assert await caller.call("POST", f"http://localhost:{other.port}/") == Denied("not-https")
         assert (outside.connections, other.connections) == (1, 0)
+
+
+def test_a_file_of_authorities_that_is_none_is_told_at_the_start(tmp_path: Path) -> None:
+    for path in (tmp_path / "missing.pem", tmp_path):
+        with (
+            pytest.raises(ConfigurationError, match="CASESTREAM_OUTBOUND__CA_FILE"),
+            open_outbound(OutboundSettings(ca_file=path)),
+        ):
+            raise AssertionError("it was opened")
 
 
 async def test_the_systems_resolver_answers_addresses() -> None:

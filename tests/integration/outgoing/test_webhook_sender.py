@@ -41,7 +41,7 @@ def secrets(**values: str | tuple[str, ...]) -> Any:
 
 def sender(at: Receiver, clock: Clock, known: Any = None, limits: Limits | None = None) -> WebhookSender:
     policy = Policy(development=frozenset({("127.0.0.1", at.port)}))
-    outbound = Outbound(policy, limits or Limits(1, 2), trusting(None), resolve=SystemResolver())
+    outbound = Outbound(policy, limits or Limits(1, 2), trusting(None, "CA"), resolve=SystemResolver())
     return WebhookSender(outbound, known or secrets(webhook_signing=NEW), clock)
 
 

@@ -5,7 +5,7 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from runtime.outbound.addresses import DENIED, why_denied
-from runtime.outbound.targets import Denied, Policy, Target, judge_address, read_target
+from runtime.outbound.targets import Denied, Policy, Target, endpoint_of, judge_address, read_target
 from tests.unit.outbound.hostile_urls import hostile_urls
 
 # The hostile port itself is allowed, so that nothing is denied merely for its port.
@@ -39,6 +39,23 @@ def test_a_public_address_is_read(url: str, host: str, port: int, path: str, aut
     target = read_target(url, POLICY)
     assert isinstance(target, Target)
     assert (target.host, target.port, target.path, target.authority) == (host, port, path, authority)
+
+
+@pytest.mark.parametrize(
+    ("url", "endpoint"),
+    [
+        ("https://Example.com/a", "example.com:443"),
+        ("https://example.com:8443", "example.com:8443"),
+        ("http://127.0.0.1:80/x", "127.0.0.1:80"),
+        ("https://[::1]/", "[::1]:443"),
+        ("https://a@b/", "a@b:443"),
+        ("mailto:x", ""),
+        ("https:///x", ""),
+        ("https://a:b/", ""),
+    ],
+)
+def test_an_endpoint_is_host_and_port(url: str, endpoint: str) -> None:
+    assert endpoint_of(url) == endpoint
 
 
 @pytest.mark.requirement("trap-33")

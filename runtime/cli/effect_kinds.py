@@ -1,21 +1,16 @@
-"""Which effects and timers there are: who calls, who performs, who owns, who handles. The one place where they are wired."""
+"""Which effects and timers there are: who performs, who owns, who handles. The one place where they are wired; who calls is in
+workers/senders/opening.py, because senders are opened and closed."""
 
-from collections.abc import Sequence
-
-from domain.effects.effect import Sender
-from domain.effects.wiring import Wiring
+from domain.effects.wiring import DELAY, Wiring, perform_delay
+from domain.notifications.performing import KIND as NOTIFICATION
+from domain.notifications.performing import notify
 from domain.timers.timer import Handler
 from runtime.settings import Settings
 
 
-def senders(_settings: Settings) -> Sequence[Sender]:
-    """One for each kind that goes over the network."""
-    return ()
-
-
 def wiring(_settings: Settings) -> Wiring:
     """Owners, and kinds that need no network."""
-    return Wiring()
+    return Wiring(internals={DELAY: perform_delay, NOTIFICATION: notify})
 
 
 def timer_handlers(_settings: Settings) -> dict[str, Handler]:

@@ -72,10 +72,15 @@ def _workers(settings: Settings, number: int, stop: asyncio.Event) -> list[Part]
 
 
 def _effects(settings: Settings, number: int, stop: asyncio.Event) -> list[Part]:
-    from runtime.cli.effect_kinds import senders, wiring
-    from workers.effects.running import run
+    from runtime.cli.effect_kinds import wiring
+    from workers.effects.running import run as work
+    from workers.senders.opening import open_senders
 
-    return [Part("effects", "scan", lambda: run(settings, stop, senders(settings), wiring(settings)), _always)]
+    async def run() -> None:
+        async with open_senders(settings) as senders:
+            await work(settings, stop, senders, wiring(settings))
+
+    return [Part("effects", "scan", run, _always, needs_keys=True)]
 
 
 def _timers(settings: Settings, number: int, stop: asyncio.Event) -> list[Part]:

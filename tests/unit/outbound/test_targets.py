@@ -1,8 +1,12 @@
 """What may be called, judged by the text and by the address alone."""
 
 from ipaddress import ip_address, ip_network
+from urllib.parse import urlsplit
 
+import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from runtime.outbound.addresses import DENIED, why_denied
 from runtime.outbound.targets import Denied, Policy, Target, endpoint_of, judge_address, read_target
@@ -85,3 +89,65 @@ def test_only_the_listed_place_of_this_machine_may_be_called_and_only_there() ->
     assert judge_address(named, ip_address("10.0.0.1")) == "address-not-loopback"
     for url in ("http://127.0.0.1:8081/", "http://127.0.0.2:8080/", "http://[::1]:8080/", "https://127.0.0.1/"):
         assert isinstance(read_target(url, policy), Denied), url
+
+
+_PIECES = st.sampled_from(
+    [
+        "https://",
+        "http://",
+        "HTTPS:",
+        "//",
+        "/",
+        "\\",
+        "@",
+        ":",
+        "443",
+        "8443",
+        "[",
+        "]",
+        "::1",
+        "127.0.0.1",
+        "0x7f",
+        "1",
+        ".",
+        "%2e",
+    ]
+    + [
+        "example.com",
+        "localhost",
+        "a",
+        "-",
+        "_",
+        "#",
+        "?",
+        "x=1",
+        "。",
+        "①",
+        "\t",
+        "\n",
+        " ",
+        "\x00",
+        "xn--",
+        "%",
+        "{",
+        "2130706433",
+    ]
+)
+
+
+@pytest.mark.requirement("trap-33")
+@settings(max_examples=3000, deadline=None)
+@given(st.lists(_PIECES, max_size=9).map("".join) | st.text(max_size=40).map("https://{}".format))
+def test_what_is_allowed_has_one_reading(url: str) -> None:
+    """Any text: it is denied, or three readers see the same host and port in it."""
+    target = read_target(url, POLICY)
+    if isinstance(target, Denied):
+        return
+    plain, other = urlsplit(url), httpx.URL(url)
+    host = target.host.strip("[]")
+    for read in (plain.hostname, other.host):
+        assert read is not None
+        assert (str(ip_address(read)) if target.address else read) == host
+    assert {plain.port or 443, other.port or 443} == {target.port}
+    assert target.secure
+    assert target.address is None or why_denied(target.address) is None

@@ -70,6 +70,22 @@ create table published_events (
 );
 create index published_events_by_age on published_events (published_at);
 
+-- What a work item is about; actions on it are activity of that entity.
+create table work_item_relations (
+    tenant_id    text not null,
+    entity_type  text not null,
+    entity_id    text not null,
+    work_item_id uuid not null,
+    primary key (tenant_id, entity_type, entity_id, work_item_id),
+    foreign key (tenant_id, work_item_id) references work_items
+);
+
+alter table work_item_relations enable row level security;
+alter table work_item_relations force row level security;
+grant select, insert on work_item_relations to cs_api, cs_worker;
+create policy work_item_relations_api on work_item_relations to cs_api using (tenant_id = app_tenant());
+create policy work_item_relations_worker on work_item_relations to cs_worker using (tenant_id = any (app_tenants()));
+
 alter table entity_types enable row level security;
 alter table entity_types force row level security;
 alter table entity_state enable row level security;

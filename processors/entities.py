@@ -30,7 +30,10 @@ from schemas.errors import UndecodableMessage
 from schemas.models import Payload
 from schemas.registry import ENTITIES, sender
 
-COMMANDS: tuple[type[Payload], ...] = (UpdateField, ChangeStage, ChangeStatus, AddTag, RemoveTag, AssignTo, CreateActivity)
+MODELS: tuple[type[Payload], ...] = (
+    EntityChangeEvent,
+    *(UpdateField, ChangeStage, ChangeStatus, AddTag, RemoveTag, AssignTo, CreateActivity),
+)
 
 
 class Entities:
@@ -38,7 +41,7 @@ class Entities:
 
     group = ENTITIES
     latest_wins = False
-    interests: Mapping[str, type[Payload]] = {model.TYPE: model for model in (EntityChangeEvent, *COMMANDS)}
+    interests: Mapping[str, type[Payload]] = {model.TYPE: model for model in MODELS}
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox

@@ -16,7 +16,7 @@ from runtime.logging import get_logger
 from runtime.postgres import tenants_transaction
 from runtime.settings import HousekeepingSettings
 from runtime.sql import Connection, load_queries
-from schemas.registry import Group
+from schemas.registry import TOPICS, Group
 from workers import metrics
 from workers.lease import Lease
 
@@ -24,6 +24,8 @@ log = get_logger(__name__)
 queries = load_queries(__file__)
 tenant_queries = load_queries(__file__, "tenants.sql")
 
+# What the publish door took is remembered as long as its topic could deliver it.
+PUBLISHED = "crm.entity.events"
 Delete = Callable[[Connection], Awaitable[int]]
 
 
@@ -37,12 +39,14 @@ async def tidy(
     """One round over these groups, by default all; how many rows went, by table. Raises LostLease between two batches."""
     if groups is None:
         groups = (await known_groups(scan)).values()
-    gone = {"idempotency_keys": 0, "inbox": 0}
+    gone = {"idempotency_keys": 0, "published_events": 0, "inbox": 0}
     held = {"most": settings.batch_rows, "lease": lease.name, "term": lease.term}
+    taken = {**held, "age": timedelta(milliseconds=TOPICS[PUBLISHED].retention_ms, days=settings.inbox_margin_days)}
     for tenant_id in await tenant_queries.list_tenants(scan):
         gone["idempotency_keys"] += await _in_batches(
             worker, tenant_id, lease, lambda conn: queries.delete_expired_idempotency_keys(conn, **held), settings.batch_rows
         )
+        gone["published_events"] += await _in_batches(worker, tenant_id, lease, _drop_published(taken), settings.batch_rows)
     ages = inbox_ages(groups, timedelta(days=settings.inbox_margin_days))
     for tenant_id in await queries.tenants_with_inbox_rows(scan, groups=list(ages)) if ages else []:
         for group, age in ages.items():
@@ -51,6 +55,10 @@ async def tidy(
         metrics.deleted.labels(table).inc(rows)
     log.info("housekeeping done", rows=sum(gone.values()), term=lease.term)
     return gone
+
+
+def _drop_published(taken: Mapping[str, object]) -> Delete:
+    return lambda conn: queries.delete_old_published_events(conn, **taken)
 
 
 def _forget(group: str, age: timedelta, held: Mapping[str, object]) -> Delete:

@@ -1,6 +1,6 @@
 """What counts as activity around an entity: activities that name it in `relatedTo`, never changes of its own (trap 24).
 
-A related work item counts from its own side (`note_activities` is called where one is made). Pure.
+Actions on related work items are read where work items are (`candidates`). Pure.
 """
 
 from datetime import datetime

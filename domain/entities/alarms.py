@@ -1,4 +1,4 @@
-"""What a person must see of entities: commands that were refused, and strangers who write a managed type. Ids and codes only."""
+"""What a person must see of entities: refused commands, and strangers who write a managed type. Ids and codes only."""
 
 from domain.entities.decisions import Command
 from domain.incidents import Incident

@@ -10,7 +10,8 @@ from datetime import datetime
 
 from domain.entities.activity import activity_of
 from domain.entities.alarms import foreign_writer, refused_command
-from domain.entities.decisions import Changed, Command, Outcome, decide as decide_command
+from domain.entities.decisions import Changed, Command, Outcome
+from domain.entities.decisions import decide as decide_command
 from domain.entities.entity import Entity, EntityKey, EntityKind
 from domain.entities.folding import fold
 from domain.entities.kinds import find_kinds
@@ -148,9 +149,7 @@ def _commanded(state: State, message: Message, command: Command, now: datetime) 
     # A command from before we managed the type was for its upstream, whenever it is read.
     if since is None or (message.sent_at is not None and message.sent_at < since) or command.command_id in state.decided:
         return Ruling(message, state)
-    outcome = decide_command(
-        state.entity, command, state.kind, message.caller, now, erased=_is_erased(state, None, message)
-    )
+    outcome = decide_command(state.entity, command, state.kind, message.caller, now, erased=_is_erased(state, None, message))
     after = replace(state, decided=state.decided | {command.command_id})
     if isinstance(outcome, Changed):
         event = changed_event(outcome, command, message.caller)

@@ -92,7 +92,7 @@ class _Change:
     named: str
 
 
-def _changes(values: Values, command: Command, kind: EntityKind) -> _Change | None | Rejected:
+def _changes(values: Values, command: Command, kind: EntityKind) -> _Change | Rejected | None:
     match command:
         case UpdateField():
             return _set(values, command.field, command.value)
@@ -112,7 +112,7 @@ def _changes(values: Values, command: Command, kind: EntityKind) -> _Change | No
             assert_never(command)
 
 
-def _set(values: Values, path: str, value: Any) -> _Change | None | Rejected:
+def _set(values: Values, path: str, value: Any) -> _Change | Rejected | None:
     """A field of that very name comes before a path into objects."""
     name, *inner = [path] if path in values else path.split(".")
     if not all((name, *inner)):
@@ -132,7 +132,7 @@ def _placed(known: Any, inner: list[str], value: Any) -> Any:
     return placed if isinstance(placed, Rejected) else {**(known or {}), inner[0]: placed}
 
 
-def _tagged(values: Values, change: Any) -> _Change | None | Rejected:
+def _tagged(values: Values, change: Any) -> _Change | Rejected | None:
     tags = values.get(TAGS)
     if tags is not None and not isinstance(tags, list):
         return Rejected("InvalidField", f"the entity's field {TAGS} is no list")

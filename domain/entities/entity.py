@@ -13,8 +13,10 @@ Values = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """The newest state. A removed one is a tombstone without values. `version` counts changes where somebody counts them:
-    the upstream by `entityVersion`, or we for a managed type; None: nobody does. `event_sequence`: the number of our last event.
+    """The newest state. A removed one is a tombstone without values.
+
+    `version` counts changes: the upstream's `entityVersion`, or ours for a managed type; None: nobody counts. `event_sequence`
+    is the number of our last event, 0 when we have written none.
     """
 
     tenant_id: str
@@ -35,7 +37,7 @@ class Entity:
 
 @dataclass(frozen=True, slots=True)
 class EntityKind:
-    """What a tenant has decided about an entity type. `managed_since`: from when on its commands are applied here; None: never."""
+    """What a tenant has decided about an entity type. `managed_since`: its commands are applied here from then on."""
 
     stage_field: str
     status_field: str

@@ -1,4 +1,4 @@
-"""Entity types as a tenant has described them: stage and status field, and whether the tenant has given us the type to manage."""
+"""Entity types as a tenant has described them: stage and status field, and whether we manage the type."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -73,7 +73,7 @@ async def write_entities(conn: Connection, written: Sequence[Written]) -> None:
 
 
 async def note_activities(conn: Connection, noted: Iterable[tuple[EntityKey, datetime]]) -> None:
-    """Something was done about these entities. Whoever makes a work item that is related to one calls it, too."""
+    """Something was done about these entities; of each the newest counts."""
     newest: dict[EntityKey, datetime] = {}
     for key, at in noted:
         newest[key] = max(at, newest.get(key, at))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from domain.entities.purge import ENTITY_STATE
 from domain.keys.purge import PARKED, Purger
 from projections.versions import tombstones_of
 from runtime.sql import Connection
@@ -11,4 +12,4 @@ async def _tombstones(conn: Connection, tenant: str, subject: str) -> Mapping[st
     return {"projections": await tombstones_of(conn, tenant, subject)}
 
 
-PURGERS: tuple[Purger, ...] = (PARKED, Purger("table versions", ("projections.",), _tombstones))
+PURGERS: tuple[Purger, ...] = (PARKED, ENTITY_STATE, Purger("table versions", ("projections.",), _tombstones))

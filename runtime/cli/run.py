@@ -18,7 +18,9 @@ from schemas.errors import ConfigurationError
 def run(
     roles: Annotated[
         list[str],
-        typer.Argument(help="api, relay, work-items, cases, projections, workers, ddl, a table version's group, or all"),
+        typer.Argument(
+            help="api, relay, work-items, cases, entities, projections, workers, ddl, a table version's group, or all"
+        ),
     ],
     wait: Annotated[bool, typer.Option("--wait", help="wait for the schema instead of refusing to start")] = False,
     number: Annotated[int, typer.Option(min=0, help="tells processes of one role on one machine apart")] = 0,

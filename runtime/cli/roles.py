@@ -1,7 +1,9 @@
 """What each role consists of: the one place that wires doors to processes.
 
 A role is `api`, `relay`, `workers`, a group (`work-items`, `cases`, `entities`), `projections` (every table version), `ddl`,
-or one table version by its group's name. Nothing of a role is imported before it is asked for, so that a process carries only what it runs.
+or one table version by its group's name.
+
+Nothing of a role is imported before it is asked for, so that a process carries only what it runs.
 """
 
 import asyncio

@@ -1,11 +1,14 @@
 """Changes and commands on a real database: states, numbers, decided commands, incidents, erasure, activity."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
 
+from domain.entities import batch
+from domain.entities.batch import Message
 from domain.entities.candidates import candidates
 from domain.entities.purge import purge_entities
 from domain.entities.store import unpack_values
@@ -111,11 +114,6 @@ async def test_our_own_events_come_back_as_no_news(world: World) -> None:
 
 async def test_an_unknown_tenant_and_too_large_values_are_parked(world: World) -> None:
     async with world.worker("nowhere") as conn:
-        from dataclasses import replace
-
-        from domain.entities import batch
-        from domain.entities.batch import Message
-
         stray = Message(change("CREATE", tenant_id="nowhere"), replace(ENGINE, tenant_id="nowhere"), "crm", False, None)
         found = await batch.load(conn, [stray])
         with pytest.raises(PermanentError, match="tenant"):

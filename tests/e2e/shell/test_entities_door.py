@@ -23,8 +23,8 @@ EVENTS, COMMANDS = "crm.entity.events", "crm.entity.commands"
 LEADS = [f"lead-{number}" for number in range(5)]
 
 
-def sent(payload: Payload, lead: str, id: str, source: str) -> CloudEvent:
-    return replace(event(payload, id=id, source=source), subject=lead, partitionkey=f"acme|DEAL|{lead}")
+def sent(payload: Payload, lead: str, event_id: str, source: str) -> CloudEvent:
+    return replace(event(payload, id=event_id, source=source), subject=lead, partitionkey=f"acme|DEAL|{lead}")
 
 
 def created(lead: str, **fields: Any) -> CloudEvent:

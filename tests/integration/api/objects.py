@@ -41,6 +41,7 @@ def known_objects(work_item_id: str, incident_id: str) -> dict[str, str]:
         "team_id": "desk",
         "case_id": "c-1",
         "class_name": "com.app.OrderCase",
+        "entity_type": "LEAD",
         # Of the installation; one that exists would hold its stream of progress open.
         "rebuild_id": str(uuid.UUID(int=1)),
     }

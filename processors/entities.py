@@ -55,7 +55,7 @@ class Entities:
 
     def decide(self, state: batch.State | None, message: Message, now: datetime) -> Decided[batch.State, batch.Ruling]:
         assert state is not None, "load gives every message's key a state"
-        if isinstance(message.payload, EntityChangeEvent) and (problem := contradiction(message.event, message.payload)):
+        if isinstance(message.payload, EntityChangeEvent) and (problem := _contradiction(message, message.payload)):
             raise UndecodableMessage(problem)
         ruling = batch.decide(state, _asked(message), now)
         return Decided(ruling.state, ruling)
@@ -64,6 +64,10 @@ class Entities:
         self, conn: Connection, states: Mapping[Any, batch.State], outputs: Sequence[batch.Ruling], now: datetime
     ) -> None:
         await batch.save(conn, self._outbox, outputs, now)
+
+
+def _contradiction(message: Message, change: EntityChangeEvent) -> str | None:
+    return contradiction(message.event.tenant, message.event.id, change)
 
 
 def _asked(message: Message) -> batch.Message:

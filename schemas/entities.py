@@ -6,10 +6,9 @@ idempotent by `commandId`, which stays the same however often one is sent.
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from schemas.envelope import CloudEvent
 from schemas.models import Code, FieldPath, Identifier, Instant, Payload, TenantId, Text, Version
 
 ChangeType = Literal["CREATE", "UPDATE", "DELETE"]
@@ -124,10 +123,23 @@ def subject_of(entity_type: str, entity_id: str) -> str:
     return f"{entity_type}{SUBJECT_SEPARATOR}{entity_id}"
 
 
-def contradiction(event: CloudEvent, change: EntityChangeEvent) -> str | None:
-    """How the change contradicts its envelope, or None. Every group on the topic parks such an event."""
-    if change.tenant_id != event.tenant:
+def reference_in(value: object) -> EntityReference | None:
+    """The reference that a value of an entity is; its id may be a whole number there. None: it is none."""
+    if not isinstance(value, dict):
+        return None
+    entity_id = value.get("entityId")
+    if isinstance(entity_id, int) and not isinstance(entity_id, bool):
+        entity_id = str(entity_id)
+    try:
+        return EntityReference.model_validate({"entityType": value.get("entityType"), "entityId": entity_id})
+    except ValidationError:
+        return None
+
+
+def contradiction(tenant: str, event_id: str, change: EntityChangeEvent) -> str | None:
+    """How the change contradicts its envelope's tenant and id, or None. Every group on the topic parks such an event."""
+    if change.tenant_id != tenant:
         return "tenantId differs from the envelope's tenant: send each tenant's changes under its own name"
-    if change.event_id != event.id:
+    if change.event_id != event_id:
         return "eventId differs from the envelope's id: send the same id in both"
     return None

@@ -4,12 +4,9 @@ Actions on related work items are read where work items are (`candidates`). Pure
 """
 
 from datetime import datetime
-from typing import Any
-
-from pydantic import ValidationError
 
 from domain.entities.entity import EntityKey, Values
-from schemas.entities import ACTIVITY, EntityChangeEvent, EntityReference
+from schemas.entities import ACTIVITY, EntityChangeEvent, reference_in
 
 RELATED_TO = "relatedTo"
 
@@ -21,19 +18,7 @@ def activity_of(event: EntityChangeEvent, known: Values, now: datetime) -> tuple
     """
     if event.entity_type != ACTIVITY or event.change_type == "DELETE":
         return None
-    target = _target((event.new_values or {}).get(RELATED_TO) or known.get(RELATED_TO))
-    return None if target is None else ((event.tenant_id, *target), min(event.timestamp, now))
-
-
-def _target(related: Any) -> tuple[str, str] | None:
-    """A reference as values carry it; ids may be numbers there. What is no reference is the sender's own business."""
-    if not isinstance(related, dict):
+    target = reference_in((event.new_values or {}).get(RELATED_TO) or known.get(RELATED_TO))
+    if target is None:
         return None
-    entity_type, entity_id = related.get("entityType"), related.get("entityId")
-    if isinstance(entity_id, int) and not isinstance(entity_id, bool):
-        entity_id = str(entity_id)
-    try:
-        found = EntityReference(entity_type=entity_type, entity_id=entity_id)
-    except ValidationError:
-        return None
-    return (found.entity_type, found.entity_id)
+    return (event.tenant_id, target.entity_type, target.entity_id), min(event.timestamp, now)

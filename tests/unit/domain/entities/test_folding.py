@@ -10,6 +10,7 @@ from domain.entities.activity import activity_of
 from domain.entities.entity import Entity
 from domain.entities.folding import fold
 from domain.entities.store import pack_values, unpack_values
+from domain.keys.purge import names_subject
 from schemas.entities import EntityChangeEvent
 from tests.unit.domain.entities.changes import NOW, change, folded, known, minutes
 
@@ -170,3 +171,11 @@ def test_an_activity_of_tomorrow_counts_as_now() -> None:
     found = activity_of(activity(told, timestamp=minutes(999)), {}, NOW)
     assert found is not None
     assert found[1] == NOW
+
+
+def test_a_parked_event_of_an_entity_is_its_subjects() -> None:
+    parked = change("UPDATE", {"phone": "1"}).to_json()
+    assert names_subject(parked, "LEAD/42")
+    assert names_subject(b'{"specversion": "1.0", "data": ' + parked + b"}", "LEAD/42")
+    assert not names_subject(parked, "LEAD/43")
+    assert names_subject(change("UPDATE", {}, subject_id="p-1").to_json(), "p-1")

@@ -5,15 +5,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, StrictBool, StringConstraints, Tag
 
 from api.inputs import Input, Moment
-from api.problems import FORMS
+from api.problems import BATCH_OF_EVENTS, ONE_EVENT
 from domain.entities.accepting import MOST_EVENTS, Offered
 from schemas.caller import Caller
 from schemas.entities import ChangeType, EntityChangeEvent
 from schemas.envelope import MAX_CAUSATION
 from schemas.models import Code, FieldPath, Identifier, TenantId, Version
-
-# How pydantic names the two forms of the body where it says what is wrong with one.
-BATCH, ONE_EVENT = sorted(FORMS)
 
 Link = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f,]+$")]
 
@@ -54,11 +51,11 @@ class BatchOfEvents(Input):
 
 def _form(body: object) -> str:
     is_batch = isinstance(body, BatchOfEvents) or (isinstance(body, dict) and "events" in body)
-    return BATCH if is_batch else ONE_EVENT
+    return BATCH_OF_EVENTS if is_batch else ONE_EVENT
 
 
 Published = Annotated[
-    Annotated[ChangeOfEntity, Tag(ONE_EVENT)] | Annotated[BatchOfEvents, Tag(BATCH)],
+    Annotated[ChangeOfEntity, Tag(ONE_EVENT)] | Annotated[BatchOfEvents, Tag(BATCH_OF_EVENTS)],
     Discriminator(_form),
 ]
 

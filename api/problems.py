@@ -103,7 +103,8 @@ def validation_errors(found: Sequence[Mapping[str, Any]]) -> list[dict[str, str]
 
 
 # How routes name the forms of a body that may have several.
-FORMS = frozenset({"one-event", "batch-of-events"})
+ONE_EVENT, BATCH_OF_EVENTS = "one-event", "batch-of-events"
+FORMS = frozenset({ONE_EVENT, BATCH_OF_EVENTS})
 # A problem's own `status` is the HTTP status.
 _RENAMED = {"status": "currentStatus", "version": "currentVersion"}
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="casestream"'}

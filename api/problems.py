@@ -62,7 +62,13 @@ def problem_of(rejected: Rejected, *, if_match: int | None = None) -> Problem:
 
 def respond(problem: Problem, *, instance: str, trace_id: str) -> Response:
     """The answer. `instance` is the request's path."""
-    body: dict[str, object] = {
+    content = orjson.dumps(body_of(problem, instance=instance, trace_id=trace_id), default=str)
+    return Response(content, problem.status_code, dict(problem.headers or {}), MEDIA_TYPE)
+
+
+def body_of(problem: Problem, *, instance: str, trace_id: str) -> dict[str, object]:
+    """The problem in words: an answer's whole body, or what is wrong with one item of a batch."""
+    return {
         **problem.members,
         "type": type_uri(problem.code),
         "title": CATALOGUE[problem.code].title,
@@ -73,8 +79,6 @@ def respond(problem: Problem, *, instance: str, trace_id: str) -> Response:
         "error": problem.code,
         "message": problem.detail,
     }
-    content = orjson.dumps(body, default=str)
-    return Response(content, problem.status_code, dict(problem.headers or {}), MEDIA_TYPE)
 
 
 def pointer(location: Sequence[int | str]) -> str:
@@ -88,6 +92,9 @@ def validation_errors(found: Sequence[Mapping[str, Any]]) -> list[dict[str, str]
     errors = []
     for error in found[:50]:
         place, *inner = error["loc"] or ("body",)
+        if inner and inner[0] in FORMS:
+            # Which of the body's forms was read is no member of it.
+            inner = inner[1:]
         where = {"pointer": pointer(inner)} if place == "body" else {"parameter": str((inner or [""])[0]), "in": str(place)}
         # A value error's text is written by a validator and may quote what it saw.
         message = "The value is not valid." if error["type"] == "value_error" else str(error["msg"])
@@ -95,6 +102,9 @@ def validation_errors(found: Sequence[Mapping[str, Any]]) -> list[dict[str, str]
     return errors
 
 
+# How routes name the forms of a body that may have several.
+ONE_EVENT, BATCH_OF_EVENTS = "one-event", "batch-of-events"
+FORMS = frozenset({ONE_EVENT, BATCH_OF_EVENTS})
 # A problem's own `status` is the HTTP status.
 _RENAMED = {"status": "currentStatus", "version": "currentVersion"}
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="casestream"'}
@@ -141,6 +151,11 @@ CATALOGUE: dict[str, ProblemType] = {
     "SubjectErased": ProblemType(410, "The subject was erased"),
     "SnapshotUnreadable": ProblemType(500, "The stored snapshot cannot be decrypted"),
     "ReasonRequired": ProblemType(400, "Reading decrypted data needs a reason"),
+    # entities
+    "TenantMismatch": ProblemType(403, "The event names another tenant than the token"),
+    "ManagedEntityType": ProblemType(409, "Entities of this type are changed by commands only"),
+    "EventIdReused": ProblemType(409, "The event's id belongs to another event"),
+    "EventTooLarge": ProblemType(413, "The event is too large to be published"),
     # the directory and incidents
     "UnknownTenant": ProblemType(403, "The token's tenant is not known here"),
     "TenantNotFound": ProblemType(404, "There is no such tenant"),

@@ -6,13 +6,14 @@ Roles here open the door; what an action needs beyond that is decided by its sub
 
 from typing import Any
 
-from api import answers, cases, directory, health, incidents, mappings, path_checks, reindex, work_items
+from api import answers, cases, directory, events, health, incidents, mappings, path_checks, reindex, work_items
 from api.door import Route
 from api.outgoing_routes import outgoing_routes
 from domain.cases.decisions import MAY_LIST as MAY_LIST_CASES
 from domain.cases.decisions import MAY_READ as MAY_READ_CASES
 from domain.cases.decisions import MAY_STORE as MAY_STORE_CASES
 from domain.cases.documents import MAX_DEPTH
+from domain.entities.accepting import MAY_PUBLISH
 from domain.work_items.transitions import MAY_EDIT, MAY_READ
 
 _CRM = "/api/crm/work-items"
@@ -20,6 +21,7 @@ _ITEM = _CRM + "/{work_item_id}"
 _DIRECTORY = "/api/v1/directory"
 _CASES = "/api/v1/cases"
 _CASE = _CASES + "/{case_id}"
+_ENTITY_TYPES = "/api/v1/entity-types"
 _INCIDENTS = "/api/v1/incidents"
 _INCIDENT = _INCIDENTS + "/{incident_id}"
 _MAPPINGS = "/api/v1/mappings"
@@ -184,6 +186,31 @@ ROUTES: tuple[Route, ...] = (
         problems=("InvalidCursor",),
         gives=("Link",),
         missing="CaseNotFound",
+    ),
+    Route(
+        "POST",
+        "/api/v1/events",
+        events.publish_events,
+        MAY_PUBLISH,
+        answers.EventsPublished,
+        problems=("UnknownTenant", "TenantMismatch", "ManagedEntityType", "SubjectErased", "EventTooLarge", "EventIdReused"),
+    ),
+    Route(
+        "GET",
+        _ENTITY_TYPES,
+        events.list_entity_types,
+        READERS,
+        answers.EntityTypePage,
+        problems=("InvalidCursor",),
+        gives=("Link",),
+    ),
+    Route(
+        "PUT",
+        _ENTITY_TYPES + "/{entity_type}",
+        events.put_entity_type,
+        ADMINS,
+        answers.EntityTypeView,
+        problems=("UnknownTenant",),
     ),
     Route("GET", _DIRECTORY + "/tenant", directory.get_tenant, READERS, answers.TenantView, missing="TenantNotFound"),
     Route("PUT", _DIRECTORY + "/tenant", directory.put_tenant, ADMINS, answers.TenantView, missing="TenantNotFound"),

@@ -77,6 +77,13 @@ COLUMNS: dict[str, dict[str, Rule]] = {
         none="tenant_id from_status to_status action by_user assignee_id source", delete="note"
     ),
     "public.work_item_comments": _columns(none="tenant_id by_user source", delete="body"),
+    "public.work_item_relations": _columns(none="tenant_id entity_type entity_id"),
+    # Of an entity only its values may be about a person; they go with its row.
+    "public.entity_types": _columns(none="tenant_id entity_type stage_field status_field updated_by"),
+    "public.entity_state": _columns(none="tenant_id entity_type entity_id subject_id", delete="entity_values"),
+    "public.entity_activities": _columns(none="tenant_id entity_type entity_id"),
+    "public.entity_commands": _columns(none="tenant_id entity_type entity_id command_id outcome"),
+    "public.published_events": _columns(none="tenant_id", expires="source event_id fingerprint"),
     "public.work_item_instances": _columns(none="tenant_id instance_id status"),
     # Surrogate ids and codes; what a case says is in the snapshot alone.
     "public.cases": _columns(none="tenant_id case_id class_name subject_id created_by updated_by"),

@@ -109,15 +109,17 @@ TOPICS: dict[str, Topic] = {
             WEEK_MS,
             "expires",
             outside_producers=True,
+            writer="domain.entities",
             description="entity changes from upstream systems and from the entities processor (RU-13)",
         ),
         Topic(
             "crm.entity.commands",
             "tenant|type|id of the entity",
-            (),
+            ("UpdateField", "ChangeStage", "ChangeStatus", "AddTag", "RemoveTag", "AssignTo", "CreateActivity"),
             WEEK_MS,
             "expires",
-            description="commands to the owner of an entity",
+            writer="domain.entities",
+            description="commands to the owner of an entity: its upstream, or group entities where the type is managed",
         ),
         Topic(
             "work-items.commands.v1",
@@ -223,6 +225,12 @@ CASES = Group(
     description="stores case snapshots; its inbox rows are durable, so an offset moved back repeats nothing",
 )
 
+ENTITIES = Group(
+    "entities",
+    ("crm.entity.events", "crm.entity.commands"),
+    description="keeps the newest values of every entity, and applies commands to managed types",
+)
+
 # A table version is a consumer of its own: another version is one more line here.
 PROJECTION_VERSIONS: dict[str, tuple[str, int, tuple[str, ...]]] = {
     "work_item_board.v1": ("work_item_board", 1, ("work-items.events.v1",)),
@@ -236,6 +244,7 @@ GROUPS: dict[str, Group] = {
     for group in (
         WORK_ITEMS,
         CASES,
+        ENTITIES,
         *(projection_group(table, version, topics) for table, version, topics in PROJECTION_VERSIONS.values()),
     )
 }

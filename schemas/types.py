@@ -8,7 +8,16 @@ from pydantic import BaseModel, Field, ValidationError
 from schemas.audit import AuditHeadSigned
 from schemas.cases import CaseCommandRefused, CaseSnapshotStored, RemoveCase, StoreSnapshot
 from schemas.effects import EffectFailed, EffectSucceeded
-from schemas.entities import EntityChangeEvent
+from schemas.entities import (
+    AddTag,
+    AssignTo,
+    ChangeStage,
+    ChangeStatus,
+    CreateActivity,
+    EntityChangeEvent,
+    RemoveTag,
+    UpdateField,
+)
 from schemas.envelope import CloudEvent
 from schemas.errors import UndecodableMessage, UnknownMessageType
 from schemas.models import Payload
@@ -100,6 +109,13 @@ MODELS: dict[str, type[Payload]] = {
         EntityChangeEvent,
         EffectSucceeded,
         EffectFailed,
+        UpdateField,
+        ChangeStage,
+        ChangeStatus,
+        AddTag,
+        RemoveTag,
+        AssignTo,
+        CreateActivity,
         Advance,
         StepSucceeded,
         StepFailed,

@@ -4,6 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from schemas.entities import EntityReference
 from schemas.models import Code, Count, EventIdentity, Identifier, Instant, Payload, Text, Version
 
 Status = Literal[
@@ -42,7 +43,10 @@ Priority = Literal["low", "medium", "high", "critical"]
 
 
 class CreateWorkItem(Payload):
-    """Create an item: a draft, then Submit unless `draft` (WI-4). `workItemId` is the caller's UUID."""
+    """Create an item: a draft, then Submit unless `draft` (WI-4). `workItemId` is the caller's UUID.
+
+    `relatedTo` is the entity that it is about: actions on the item count as that entity's activity.
+    """
 
     TYPE: ClassVar[str] = "CreateWorkItem"
     work_item_id: Identifier
@@ -61,6 +65,7 @@ class CreateWorkItem(Payload):
     draft: bool = False
     occurred_at: Instant | None = None
     requested_by: Identifier | None = None
+    related_to: EntityReference | None = None
 
 
 class ApplyAction(Payload):

@@ -19,7 +19,7 @@ from runtime.logging import get_logger
 from runtime.postgres import tenants_transaction
 from runtime.settings import HousekeepingSettings
 from runtime.sql import Connection, load_queries
-from schemas.registry import Group
+from schemas.registry import TOPICS, Group
 from workers import metrics
 from workers.lease import Lease
 
@@ -27,6 +27,8 @@ log = get_logger(__name__)
 queries = load_queries(__file__)
 tenant_queries = load_queries(__file__, "tenants.sql")
 
+# What the publish door took is remembered as long as its topic could deliver it.
+PUBLISHED = "crm.entity.events"
 Delete = Callable[[Connection], Awaitable[int]]
 
 
@@ -41,10 +43,12 @@ async def tidy(
     """One round over these groups, by default all; how many rows went, by table. Raises LostLease between two batches."""
     if groups is None:
         groups = (await known_groups(scan)).values()
-    gone = {"idempotency_keys": 0, "inbox": 0, "effects": 0, "effect_order_keys": 0, "timers": 0, "tenant_secret_values": 0}
+    gone = {"idempotency_keys": 0, "published_events": 0, "inbox": 0, "effects": 0, "effect_order_keys": 0, "timers": 0, "tenant_secret_values": 0}
     held = {"most": settings.batch_rows, "lease": lease.name, "term": lease.term}
+    taken = {**held, "age": timedelta(milliseconds=TOPICS[PUBLISHED].retention_ms, days=settings.inbox_margin_days)}
     expired: dict[str, Delete] = {
         "idempotency_keys": lambda conn: queries.delete_expired_idempotency_keys(conn, **held),
+        "published_events": lambda conn: queries.delete_old_published_events(conn, **taken),
         "effects": lambda conn: effects.empty_finished_effects(conn, age=payload_age, **held),
         "effect_order_keys": lambda conn: effects.delete_idle_order_keys(conn, **held),
         "tenant_secret_values": lambda conn: queries.delete_replaced_secret_values(conn, **held),

@@ -18,6 +18,14 @@ where ctid in (select ctid from tenant_secret_values
   and live_until <= cs_now()
   and exists (select from leases where name = :lease and term = :term and expires_at > cs_now());
 
+-- name: delete_old_published_events!
+-- A batch of events that the publish door took before anything that their topic can still deliver, while the lease holds.
+delete from published_events
+where ctid in (select ctid from published_events
+               where tenant_id = any (app_tenants()) and published_at <= cs_now() - :age::interval
+               limit :most)
+  and exists (select from leases where name = :lease and term = :term and expires_at > cs_now());
+
 -- name: delete_forgotten_identities!
 -- A batch of inbox rows older than anything that the group's topics can still deliver, while the lease holds.
 delete from inbox

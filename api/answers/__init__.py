@@ -17,6 +17,7 @@ from api.answers.directory import (
     UserView,
     UserWritten,
 )
+from api.answers.events import EntityTypePage, EntityTypeView, EventAnswer, EventsPublished
 from api.answers.mappings import (
     CheckedRecord,
     DdlPreview,
@@ -88,6 +89,10 @@ __all__ = [
     "ControlView",
     "DdlPreview",
     "EditAnswer",
+    "EntityTypePage",
+    "EntityTypeView",
+    "EventAnswer",
+    "EventsPublished",
     "FieldError",
     "FoundValue",
     "Health",

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime.sql import Connection, load_queries
+from schemas.entities import SUBJECT_SEPARATOR
 from schemas.headers import pack_headers, unpack_headers
 
 queries = load_queries(Path(__file__).with_name("purge.sql"))
@@ -50,7 +51,8 @@ async def purge_parked(conn: Connection, tenant: str, subject: str) -> Mapping[s
         rows = await queries.list_candidates(
             conn,
             tenant_id=tenant,
-            plain=subject.encode(),
+            # An entity's event holds its type and id apart.
+            plain=(subject.partition(SUBJECT_SEPARATOR)[2] or subject).encode(),
             escape=b"\\",
             group_name=after[0], topic=after[1], partition=after[2], offset=after[3],
             most=PAGE,
@@ -86,7 +88,12 @@ def names_subject(value: bytes, subject: str) -> bool:
     if not isinstance(content, dict):
         return False
     data = content.get("data")
-    return subject in (content.get("subjectId"), data.get("subjectId") if isinstance(data, dict) else None)
+    return subject in _subjects(content) or (isinstance(data, dict) and subject in _subjects(data))
+
+
+def _subjects(content: Mapping[str, Any]) -> tuple[object, object]:
+    """Whom an object names; an entity that names nobody is its own subject."""
+    return content.get("subjectId"), f"{content.get('entityType')}{SUBJECT_SEPARATOR}{content.get('entityId')}"
 
 
 def identity_of(value: bytes) -> bytes | None:

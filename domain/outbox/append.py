@@ -6,6 +6,7 @@ The caller has locked the aggregate's row before it drew `sequence` and before i
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 from zlib import crc32
 
@@ -29,9 +30,19 @@ def shard_of(key: bytes | None) -> int:
     return crc32(key or b"") % SHARDS
 
 
+class Origin(NamedTuple):
+    """The CloudEvents identity of an event that somebody else made, or whose id its payload repeats."""
+
+    source: str
+    id: str
+
+
 @dataclass(frozen=True, slots=True)
 class OutboxEvent:
-    """One event or command to publish. `sequence` is the aggregate's next event number, or None for commands and refusals."""
+    """One event or command to publish. `sequence` is the aggregate's next event number, or None for commands and refusals.
+
+    `origin` None: the event gets a new id under our own source.
+    """
 
     topic: str
     tenant_id: str
@@ -43,6 +54,7 @@ class OutboxEvent:
     sequence: int | None = None
     traceparent: str | None = None
     causation: tuple[str, ...] = ()
+    origin: Origin | None = None
 
 
 class Outbox:
@@ -81,9 +93,10 @@ class Outbox:
         )
 
     def _envelope(self, event: OutboxEvent, event_id: UUID, key: bytes) -> CloudEvent:
+        source, named = event.origin or (self.source, str(event_id))
         return CloudEvent(
-            id=str(event_id),
-            source=self.source,
+            id=named,
+            source=source,
             type=event.payload.TYPE,
             tenant=event.tenant_id,
             subject=event.aggregate_id,

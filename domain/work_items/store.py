@@ -15,6 +15,7 @@ import orjson
 
 from domain.work_items.editing import EDITABLE
 from domain.work_items.item import Step, WorkItem
+from domain.work_items.related import write_relations
 from runtime.sql import Connection, load_queries
 from schemas.errors import ConcurrencyConflict
 from schemas.onboarding import InstanceStatusChanged
@@ -125,6 +126,7 @@ async def _insert(conn: Connection, new: Sequence[Written]) -> None:
     rows = [_fields(_INSERTED, entry.item) | _fields(_TEXTS, entry.created) | _made(entry) for entry in new]
     if await queries.insert_work_items(conn, items=_json(rows), steps=_history(new)) != len(new):
         raise ConcurrencyConflict("no such work item yet", "one that somebody else just created")
+    await write_relations(conn, [(entry.item.tenant_id, entry.created) for entry in new if entry.created is not None])
 
 
 def _made(entry: Written) -> dict[str, Any]:

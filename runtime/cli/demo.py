@@ -27,7 +27,8 @@ from demo.run import Demo, log_file
 from domain.work_items.import_mapping import ImportMapping, load_mapping
 from domain.work_items.importing import Row
 from runtime.cli.exits import ExitCode
-from runtime.cli.publish import read_rows, tokens_of
+from runtime.cli.publish import read_rows
+from runtime.cli.tokens import tokens_of
 from runtime.postgres import role_url, with_user
 from runtime.settings import Settings
 from runtime.stack.home import Home, default_home, write_private

@@ -17,22 +17,30 @@ from clients.work_items import HttpPublisher, KafkaPublisher, Tally
 from domain.work_items.import_mapping import ImportMapping, load_mapping
 from domain.work_items.importing import ImportCommand, Importer, Row
 from runtime.cli.output import show_rows
+from runtime.cli.publish_events import publish_events
+from runtime.cli.tokens import tokens_of
 from runtime.settings import Settings
 from schemas.errors import ConfigurationError
 
 
 def publish(
-    file: Annotated[Path, typer.Argument(help="CSV or JSONL, plain or .gz: one row per update of a case")],
-    mapping: Annotated[Path, typer.Option("--mapping", help="How its columns and states become actions (YAML)")],
-    kind: Annotated[str, typer.Option("--as", help="What the cases become")] = "work-items",
+    file: Annotated[Path, typer.Argument(help="CSV or JSONL, plain or .gz: a row per update of a case, or an event a line")],
+    mapping: Annotated[Path | None, typer.Option("--mapping", help="How a case's columns become actions (YAML)")] = None,
+    kind: Annotated[str, typer.Option("--as", help="work-items, or events: changes of entities, over HTTP")] = "work-items",
     via: Annotated[str, typer.Option(help="http, kafka, or split: half of the items each way")] = "split",
     url: Annotated[str, typer.Option(help="The API")] = "http://127.0.0.1:8000",
     again: Annotated[float, typer.Option(min=0, max=1, help="Share of commands to deliver twice")] = 0.0,
     token: Annotated[list[str] | None, typer.Option(help="TENANT=FILE; default: the development issuer signs")] = None,
+    rate: Annotated[float | None, typer.Option(min=0.1, help="Events a second; without it as fast as they are taken")] = None,
 ) -> None:
-    """Publish a file. Every command keeps its id, so publishing the file again changes nothing."""
+    """Publish a file. Every command and event keeps its id, so publishing the file again changes nothing."""
+    if kind == "events":
+        publish_events(file, url, rate, token or [])
+        return
     if kind != "work-items":
-        raise typer.BadParameter(f"{kind!r} is unknown: use work-items", param_hint="--as")
+        raise typer.BadParameter(f"{kind!r} is unknown: use work-items or events", param_hint="--as")
+    if mapping is None:
+        raise typer.BadParameter("cases need a mapping file", param_hint="--mapping")
     if via not in ("http", "kafka", "split"):
         raise typer.BadParameter(f"{via!r} is unknown: use http, kafka or split", param_hint="--via")
     settings, chosen = Settings.load(), load_mapping(mapping)
@@ -100,18 +108,3 @@ def read_rows(file: Path, mapping: ImportMapping) -> Iterator[Row]:
         if missing := wanted - row.keys():
             raise ConfigurationError([f"{file.name}, row {number}: column {', '.join(sorted(missing))} is missing"])
         yield row
-
-
-def tokens_of(given: Sequence[str], tenants: Sequence[str]) -> dict[str, str]:
-    """A token per tenant: from files, else signed by the local stack's development issuer."""
-    tokens = {}
-    for entry in given:
-        tenant, _, path = entry.partition("=")
-        tokens[tenant] = Path(path).read_text(encoding="utf-8").strip()
-    if missing := [tenant for tenant in tenants if tenant not in tokens]:
-        from runtime.stack.home import default_home
-        from runtime.stack.issuer import open_issuer, sign
-
-        issuer = open_issuer(default_home())
-        tokens |= {tenant: sign({"sub": "service:import", "tenant": tenant, "roles": ["import"]}, issuer) for tenant in missing}
-    return tokens

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from domain.effects.purge import EFFECTS
+from domain.entities.purge import ENTITY_STATE
 from domain.keys.purge import PARKED, Purger
 from domain.notifications.purge import NOTIFICATIONS
 from domain.timers.purge import TIMERS
@@ -16,6 +17,7 @@ async def _tombstones(conn: Connection, tenant: str, subject: str) -> Mapping[st
 
 PURGERS: tuple[Purger, ...] = (
     PARKED,
+    ENTITY_STATE,
     EFFECTS,
     TIMERS,
     NOTIFICATIONS,

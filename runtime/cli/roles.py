@@ -1,8 +1,9 @@
 """What each role consists of: the one place that wires doors to processes.
 
-A role is `api`, `relay`, `workers`, `effects`, `timers`, `work-items`, `projections` (every table version), `ddl`, or one
-table version by its group's name. Nothing of a role is imported before it is asked for, so that a process carries only what
-it runs.
+A role is `api`, `relay`, `workers`, `effects`, `timers`, a group (`work-items`, `cases`, `entities`, `workflow-engine`),
+`projections` (every table version), `ddl`, or one table version by its group's name.
+
+Nothing of a role is imported before it is asked for, so that a process carries only what it runs.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from runtime.running.process import Part
 from runtime.settings import Settings
 from schemas.errors import ConfigurationError
-from schemas.registry import CASES, WORK_ITEMS
+from schemas.registry import CASES, ENTITIES, WORK_ITEMS
 
 if TYPE_CHECKING:
     from processors.shell import Processor
@@ -116,6 +117,13 @@ def _cases(settings: Settings, number: int, stop: asyncio.Event) -> list[Part]:
     return [Part(CASES.name, "worker", run, lambda: bool(members) and members[0].ready, needs_keys=True)]
 
 
+def _entities(settings: Settings, number: int, stop: asyncio.Event) -> list[Part]:
+    from domain.outbox import Outbox
+    from processors.entities import Entities
+
+    return [_member(settings, Entities(Outbox(settings.ce_source)), number, stop)]
+
+
 def _projections(settings: Settings, number: int, stop: asyncio.Event) -> list[Part]:
     return [_fleet(settings, number, stop, []), _rebuilds(settings, stop)]
 
@@ -160,6 +168,7 @@ ROLES: dict[str, Build] = {
     "relay": _relay,
     WORK_ITEMS.name: _work_items,
     CASES.name: _cases,
+    ENTITIES.name: _entities,
     "projections": _projections,
     "effects": _effects,
     "timers": _timers,

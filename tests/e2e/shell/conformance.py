@@ -8,17 +8,20 @@ last. Both are counted by effects that a second application would change.
 
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import asyncpg
 
+from domain.entities.store import unpack_values
 from domain.outbox import Outbox
+from processors.entities import Entities
 from processors.shell import Processor
 from processors.work_items import WorkItems
 from projections.versions import create_missing_versions
 from projections.work_item_board import WorkItemBoard
+from schemas.entities import EntityChangeEvent
 from schemas.envelope import CloudEvent
 from schemas.models import Payload
 from schemas.registry import PROJECTION_VERSIONS, projection_group
@@ -153,6 +156,42 @@ def _case_commands(key: str, length: int) -> list[CloudEvent]:
     return case_commands.history(TENANT, item_id(key), length, [stable_id(key, number + 1) for number in range(length)])
 
 
+def _entity_changes(key: str, length: int) -> list[CloudEvent]:
+    """A lead's life as an upstream without versions tells it: each change adds a field of its own."""
+    lead = item_id(key)
+    changes = [
+        EntityChangeEvent(
+            event_id=stable_id(key, number),
+            entity_type="LEAD",
+            entity_id=lead,
+            change_type="CREATE" if number == 1 else "UPDATE",
+            new_values={f"n{number}": number, "last": number},
+            tenant_id=TENANT,
+            timestamp=at(number),
+        )
+        for number in range(1, length + 1)
+    ]
+    return [
+        replace(
+            event(change, TENANT, None, id=change.event_id, source="upstream"),
+            subject=lead,
+            partitionkey=f"{TENANT}|LEAD|{lead}",
+        )
+        for change in changes
+    ]
+
+
+async def _entity_read(database: ClonedDatabase) -> dict[str, Applied]:
+    """Fields count the changes that took effect: the row's revision counts batches."""
+    found = await rows(database, "select entity_id, entity_values from entity_state")
+    values = {row["entity_id"]: unpack_values(row["entity_values"]) for row in found}
+    return {lead: (len(told) - 1, told["last"]) for lead, told in values.items()}
+
+
+def _entities() -> Processor[Any, Any]:
+    return Entities(Outbox("casestream"))
+
+
 def _work_items() -> Processor[Any, Any]:
     return WorkItems(Outbox("casestream"))
 
@@ -177,6 +216,15 @@ SUBJECTS: dict[str, Subject] = {
             make=case_commands.processor,
             history=_case_commands,
             read=case_commands.read,
+            prepare=lambda database: case_commands.prepare(database, TENANT),
+        ),
+        Subject(
+            "entities",
+            "crm.entity.events",
+            numbered=False,
+            make=_entities,
+            history=_entity_changes,
+            read=_entity_read,
             prepare=lambda database: case_commands.prepare(database, TENANT),
         ),
         # Table versions of mappings are in no registry; one stands for all.

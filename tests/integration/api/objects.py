@@ -65,6 +65,7 @@ def known_objects(work_item_id: str, incident_id: str) -> dict[str, str]:
         "template_id": "123",
         "secret_name": "crm_token",
         "notification_id": str(NOTIFICATION),
+        "entity_type": "LEAD",
         # Of the installation; one that exists would hold its stream of progress open.
         "rebuild_id": str(uuid.UUID(int=1)),
     }

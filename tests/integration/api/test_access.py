@@ -16,6 +16,7 @@ ROLES = (
     "operator",
     "case-reader",
     "case-reader-sensitive",
+    "entity-publisher",
     "mapping-reader",
     "mapping-editor",
     "projection-reader",
@@ -39,6 +40,13 @@ ABOUT_AN_OBJECT = [
     if "{" in route.path and route.method != "PUT" and not route.path.endswith("/snapshots") and not _of_all_tenants(route)
 ]
 PUTS = [route for route in GUARDED if route.method == "PUT" and not _of_all_tenants(route)]
+# By the last part of the path, where a name is not enough.
+PUT_BODIES: dict[str, dict[str, object]] = {
+    "{user_id}": {"displayName": "Mallory"},
+    "{entity_type}": {"managed": True},
+    "{template_id}": {"name": "Mallory", "subject": "x", "text": "x"},
+    "{secret_name}": {"value": "Mallory"},
+}
 
 
 def name(route: Route) -> str:
@@ -122,15 +130,10 @@ async def test_an_object_of_another_tenant_does_not_exist(served: Served) -> Non
 @pytest.mark.requirement("SP-8")
 async def test_what_a_tenant_puts_changes_no_other_tenant(served: Served) -> None:
     known = await objects(served)
-    tables = ("tenants", "users", "teams", "team_members", "tenant_secrets", "message_templates")
-    bodies: dict[str, Any] = {
-        "{user_id}": {"displayName": "Mallory"},
-        "{template_id}": {"name": "Mallory", "subject": "x", "text": "x"},
-        "{secret_name}": {"value": "Mallory"},
-    }
+    tables = ("tenants", "users", "teams", "team_members", "entity_types", "tenant_secrets", "message_templates")
     before = {table: await served.rows(f"select * from {table} where tenant_id = 'north' order by 1, 2") for table in tables}
     for route in PUTS:
-        body = next((body for end, body in bodies.items() if route.path.endswith(end)), {"name": "Mallory"})
+        body = PUT_BODIES.get(route.path.rpartition("/")[2], {"name": "Mallory"})
         headers = served.headers(("admin",), tenant="south")
         answer = await served.client.request(route.method, url(route, known), headers=headers, json=body)
         assert answer.status_code == 200, (name(route), answer.text)

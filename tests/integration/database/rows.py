@@ -50,6 +50,15 @@ ROWS: dict[str, str] = {
     " updated_at, updated_by) values ($1, 'c', 'Order', 's', 1, now(), 'u', now(), 'u')",
     "public.sys_case_data_store": "insert into sys_case_data_store (tenant_id, case_id, version, class_name, subject_id,"
     " snapshot, stored_at, stored_by, source) values ($1, 'c', 1, 'Order', 's', 'x', now(), 'u', 'KAFKA')",
+    "public.work_item_relations": f"insert into work_item_relations values ($1, 'LEAD', '42', '{ITEM}')",
+    "public.entity_types": "insert into entity_types (tenant_id, entity_type, stage_field, status_field, updated_by)"
+    " values ($1, 'LEAD', 'stage', 'status', 'u')",
+    "public.entity_state": "insert into entity_state (tenant_id, entity_type, entity_id, entity_values, subject_id, created_at,"
+    " changed_at) values ($1, 'LEAD', '42', '{}', 'LEAD/42', now(), now())",
+    "public.entity_activities": "insert into entity_activities values ($1, 'LEAD', '42', now())",
+    "public.entity_commands": "insert into entity_commands values ($1, 'LEAD', '42', 'c', 'changed', now())",
+    "public.published_events": "insert into published_events (tenant_id, source, event_id, fingerprint)"
+    " values ($1, 's', 'e', sha256('x'))",
     # audit_unchained has a row for each row of audit_log, by its trigger.
     "public.audit_unchained": "insert into audit_unchained (tenant_id, audit_id) values ($1, gen_random_uuid())",
     "public.audit_chain": "insert into audit_chain (tenant_id, position, audit_id, hash) values ($1, 1, gen_random_uuid(),"

@@ -57,6 +57,20 @@ async def test_inbox_rows_go_after_retention_and_margin_and_never_for_ever_ones(
 
 
 @pytest.mark.requirement("SP-3")
+async def test_what_the_publish_door_took_is_remembered_longer_than_its_topic_keeps_it(
+    scan: asyncpg.Pool, worker: asyncpg.Pool, owner: asyncpg.Connection, lease: Lease
+) -> None:
+    await tenant(owner, "acme")
+    for days in (15, 14.5, 14.1, 13.9, 0):
+        await owner.execute(
+            "insert into published_events values ('acme', 's', gen_random_uuid()::text, '', now() - $1::interval)",
+            timedelta(days=days),
+        )
+    assert (await tidy(scan, worker, SETTINGS, lease, GROUPS))["published_events"] == 3
+    assert await owner.fetchval("select count(*) from published_events") == 2
+
+
+@pytest.mark.requirement("SP-3")
 async def test_expired_idempotency_keys_go_for_every_tenant(
     scan: asyncpg.Pool, worker: asyncpg.Pool, owner: asyncpg.Connection, lease: Lease
 ) -> None:

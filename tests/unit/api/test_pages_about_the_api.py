@@ -16,6 +16,7 @@ from api.routes import (
     ROUTES,
 )
 from domain.cases.decisions import MAY_LIST, MAY_READ
+from domain.entities.accepting import MAY_PUBLISH
 
 PAGES = Path(__file__).resolve().parents[3] / "docs" / "reference"
 WORDS = {
@@ -29,6 +30,7 @@ WORDS = {
     REBUILD_READERS: "projection readers",
     MAY_LIST: "readers, case readers",
     MAY_READ: "case readers",
+    MAY_PUBLISH: "publishers",
     None: "everybody",
 }
 

@@ -217,22 +217,26 @@ def test_the_asyncapi_document_names_every_topic_group_and_type() -> None:
 ANY_TEXT = "^[^\\x00]*$"
 
 
-def free_text(schema: Any, place: str = "") -> Iterator[str]:
+def free_text(schema: Any, place: str = "", definitions: Any = None) -> Iterator[str]:
     """Places where a schema admits text that nobody bounded: no enum, no format, no narrow pattern; or anything at all."""
+    shared = schema.get("$defs", {}) if definitions is None else definitions
+    if "$ref" in schema:
+        yield from free_text(shared[schema["$ref"].rpartition("/")[2]], place, shared)
+        return
     if "enum" in schema or "const" in schema or schema.get("format") == "date-time":
         return
     for branch in schema.get("anyOf", ()):
-        yield from free_text(branch, place)
+        yield from free_text(branch, place, shared)
     kind = schema.get("type")
     if kind == "string" and (schema.get("maxLength", 10_000) > 512 or schema.get("pattern", ANY_TEXT) == ANY_TEXT):
         yield place
     if kind == "array":
-        yield from free_text(schema.get("items", {}), f"{place}/*")
+        yield from free_text(schema.get("items", {}), f"{place}/*", shared)
     if kind == "object":
         if "additionalProperties" in schema or "properties" not in schema:
             yield f"{place}/<any>"
         for name, item in schema.get("properties", {}).items():
-            yield from free_text(item, f"{place}/{name}")
+            yield from free_text(item, f"{place}/{name}", shared)
     if kind is None and "anyOf" not in schema:
         yield place
 

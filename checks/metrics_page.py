@@ -14,7 +14,8 @@ MODULES = {
     "api.edge": "api",
     "outbox_relay.metrics": "relay",
     "processors.shell.metrics": "work-items, projections",
-    "workers.metrics": "workers",
+    "workers.effects.metrics": "effects",
+    "workers.metrics": "workers, timers",
 }
 
 _HEAD = """# Metrics

@@ -131,6 +131,12 @@ CATALOGUE: dict[str, ProblemType] = {
     "InvalidIfMatch": ProblemType(400, "The If-Match header is malformed"),
     "IfMatchRequired": ProblemType(428, "If-Match is needed"),
     "ConflictState": ProblemType(409, "The object has changed since it was read", also=(412,)),
+    # rules
+    "RuleNotFound": ProblemType(404, "There is no such rule"),
+    "RuleRefused": ProblemType(422, "The rule has problems"),
+    "RunIsOver": ProblemType(409, "The run has ended"),
+    "RunNotFound": ProblemType(404, "There is no such run"),
+    "TooManyRules": ProblemType(409, "The tenant has as many rules as it may have"),
     # work items
     "InvalidAction": ProblemType(400, "The action is unknown or not for callers"),
     "InvalidTransition": ProblemType(400, "The action is not allowed from this status"),

@@ -9,6 +9,7 @@ from typing import Any
 from api import answers, cases, directory, events, health, incidents, mappings, path_checks, reindex, work_items
 from api.door import Route
 from api.outgoing_routes import outgoing_routes
+from api.rule_routes import rule_routes
 from domain.cases.decisions import MAY_LIST as MAY_LIST_CASES
 from domain.cases.decisions import MAY_READ as MAY_READ_CASES
 from domain.cases.decisions import MAY_STORE as MAY_STORE_CASES
@@ -289,6 +290,7 @@ ROUTES: tuple[Route, ...] = (
         missing="IncidentNotFound",
     ),
     *outgoing_routes(READERS, ADMINS),
+    *rule_routes(),
     Route(
         "GET",
         _MAPPINGS,

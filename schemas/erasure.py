@@ -121,6 +121,25 @@ COLUMNS: dict[str, dict[str, Rule]] = {
     "public.message_templates": _columns(none="tenant_id template_id"),
     "public.message_template_versions": _columns(none="tenant_id template_id name subject text_body html_body author reason"),
     "public.notifications": _columns(none="tenant_id user_id priority subject_id", delete="title message action_url"),
+    # What a rule says is the tenant's own words; what a run saw of an entity goes with its subject.
+    "public.workflow_rules": _columns(
+        none="tenant_id name description trigger_type entity_type trigger_field cron_expression schedule_timezone created_by"
+        " updated_by"
+    ),
+    "public.workflow_rule_sets": _columns(none="tenant_id"),
+    "public.workflow_rule_versions": _columns(none="tenant_id definition author reason"),
+    "public.workflow_conditions": _columns(
+        none="tenant_id field_name operator value value_type logical_operator old_value_comparison"
+    ),
+    "public.workflow_actions": _columns(none="tenant_id action_type configuration"),
+    "public.workflow_execution_logs": _columns(
+        none="tenant_id rule_name entity_type entity_id subject_id trigger_type occurrence status error_message"
+        " error_stack_trace output_data causation",
+        delete="input_data trace",
+    ),
+    "public.workflow_rule_guards": _columns(none="tenant_id entity_key"),
+    "public.workflow_rule_deltas": _columns(none="tenant_id"),
+    "public.assignment_circles": _columns(none="tenant_id name last_user"),
     "projections.work_item_board": _columns(
         none="tenant_id work_item_id status priority assignee_id request_type activity_area business_group process scope"
         " ce_source"

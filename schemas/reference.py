@@ -10,7 +10,6 @@ from schemas.registry import (
     FOR_EVER_MS,
     GROUPS,
     MAX_MESSAGE_BYTES,
-    RESERVED_GROUPS,
     SENDERS,
     TOPICS,
     Topic,
@@ -79,8 +78,7 @@ def topics_page() -> str:
         ("source", "roles", "internal actions"),
         ((f"`{s.source}`", ", ".join(sorted(s.roles)), "yes" if s.internal else "no") for s in SENDERS.values()),
     )
-    reserved = "".join(f"The name `{name}` is reserved for {what}.\n" for name, what in RESERVED_GROUPS.items())
-    return f"{_TOPICS_HEAD}\n{topics}\n{_GROUPS_HEAD}\n{groups}\n{reserved}\n{_SENDERS_HEAD}\n{senders}"
+    return f"{_TOPICS_HEAD}\n{topics}\n{_GROUPS_HEAD}\n{groups}\n{_SENDERS_HEAD}\n{senders}"
 
 
 def events_page() -> str:

@@ -128,6 +128,7 @@ TOPICS: dict[str, Topic] = {
             WEEK_MS,
             "expires",
             outside_producers=True,
+            writer="domain.work_items",
             description="commands to work items",
         ),
         Topic(
@@ -175,10 +176,20 @@ TOPICS: dict[str, Topic] = {
         Topic(
             "rules.executions.v1",
             "tenant|type|id of the entity",
-            (),
+            ("RuleRunFinished",),
             WEEK_MS,
             "expires",
-            description="finished rule runs",
+            writer="domain.rules",
+            description="finished rule runs: ids, codes and counts",
+        ),
+        Topic(
+            "rules.commands.v1",
+            "tenant|type|id of the entity",
+            ("StartRule",),
+            WEEK_MS,
+            "expires",
+            writer="domain.rules",
+            description="orders to let one rule look at one entity: schedules, dates, rules that trigger rules",
         ),
         Topic(
             "case.commands.v1",
@@ -231,13 +242,16 @@ ENTITIES = Group(
     description="keeps the newest values of every entity, and applies commands to managed types",
 )
 
+RULES = Group(
+    "workflow-engine",
+    ("crm.entity.events", "rules.commands.v1"),
+    description="lets rules look at entity changes; a run's id is a durable unique key: an offset moved back repeats nothing",
+)
+
 # A table version is a consumer of its own: another version is one more line here.
 PROJECTION_VERSIONS: dict[str, tuple[str, int, tuple[str, ...]]] = {
     "work_item_board.v1": ("work_item_board", 1, ("work-items.events.v1",)),
 }
-
-# A name that the documents give away before its processor exists; no other group may take it (SP-11).
-RESERVED_GROUPS: dict[str, str] = {"workflow-engine": "the rules that read crm.entity.events"}
 
 GROUPS: dict[str, Group] = {
     group.name: group
@@ -245,6 +259,7 @@ GROUPS: dict[str, Group] = {
         WORK_ITEMS,
         CASES,
         ENTITIES,
+        RULES,
         *(projection_group(table, version, topics) for table, version, topics in PROJECTION_VERSIONS.values()),
     )
 }
@@ -253,6 +268,7 @@ SENDERS: dict[str, Sender] = {
     sender.source: sender
     for sender in (
         Sender("casestream", frozenset({"engine"}), internal=True, work_item_source="WORKFLOW_ENGINE"),
+        Sender("casestream.rules", frozenset({"agent"}), work_item_source="RULE"),
         Sender("casestream.import", frozenset({"import"}), work_item_source="IMPORT"),
     )
 }

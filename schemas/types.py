@@ -22,6 +22,7 @@ from schemas.envelope import CloudEvent
 from schemas.errors import UndecodableMessage, UnknownMessageType
 from schemas.models import Payload
 from schemas.onboarding import Advance, InstanceStatusChanged, ReviewDecided, StepFailed, StepSucceeded, TimerFired
+from schemas.rule_events import RuleRunFinished, StartRule
 from schemas.work_items import (
     ApplyAction,
     CreateWorkItem,
@@ -116,6 +117,8 @@ MODELS: dict[str, type[Payload]] = {
         RemoveTag,
         AssignTo,
         CreateActivity,
+        StartRule,
+        RuleRunFinished,
         Advance,
         StepSucceeded,
         StepFailed,

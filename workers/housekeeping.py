@@ -8,12 +8,14 @@ emptied, not removed: their rows are what makes them happen once.
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import timedelta
+from typing import Any
 
 import asyncpg
 
 from domain.effects.operating import queries as effects
 from domain.operations.decisions import inbox_ages
 from domain.operations.groups import known_groups
+from domain.rules.store import queries as rules
 from domain.timers.commands import queries as timers
 from runtime.logging import get_logger
 from runtime.postgres import tenants_transaction
@@ -43,17 +45,9 @@ async def tidy(
     """One round over these groups, by default all; how many rows went, by table. Raises LostLease between two batches."""
     if groups is None:
         groups = (await known_groups(scan)).values()
-    gone = {"idempotency_keys": 0, "published_events": 0, "inbox": 0, "effects": 0, "effect_order_keys": 0, "timers": 0, "tenant_secret_values": 0}
     held = {"most": settings.batch_rows, "lease": lease.name, "term": lease.term}
-    taken = {**held, "age": timedelta(milliseconds=TOPICS[PUBLISHED].retention_ms, days=settings.inbox_margin_days)}
-    expired: dict[str, Delete] = {
-        "idempotency_keys": lambda conn: queries.delete_expired_idempotency_keys(conn, **held),
-        "published_events": lambda conn: queries.delete_old_published_events(conn, **taken),
-        "effects": lambda conn: effects.empty_finished_effects(conn, age=payload_age, **held),
-        "effect_order_keys": lambda conn: effects.delete_idle_order_keys(conn, **held),
-        "tenant_secret_values": lambda conn: queries.delete_replaced_secret_values(conn, **held),
-        "timers": lambda conn: timers.delete_ended_timers(conn, age=payload_age, **held),
-    }
+    expired = _expired(held, settings, payload_age)
+    gone = {"inbox": 0, **dict.fromkeys(expired, 0)}
     for tenant_id in await tenant_queries.list_tenants(scan):
         for table, delete in expired.items():
             gone[table] += await _in_batches(worker, tenant_id, lease, delete, settings.batch_rows)
@@ -65,6 +59,20 @@ async def tidy(
         metrics.deleted.labels(table).inc(rows)
     log.info("housekeeping done", rows=sum(gone.values()), term=lease.term)
     return gone
+
+
+def _expired(held: Mapping[str, Any], settings: HousekeepingSettings, payload_age: timedelta) -> dict[str, Delete]:
+    """By table, what a batch of a tenant's rows that are past their time is, or of rows that are to be folded."""
+    taken = timedelta(milliseconds=TOPICS[PUBLISHED].retention_ms, days=settings.inbox_margin_days)
+    return {
+        "idempotency_keys": lambda conn: queries.delete_expired_idempotency_keys(conn, **held),
+        "published_events": lambda conn: queries.delete_old_published_events(conn, age=taken, **held),
+        "effects": lambda conn: effects.empty_finished_effects(conn, age=payload_age, **held),
+        "effect_order_keys": lambda conn: effects.delete_idle_order_keys(conn, **held),
+        "tenant_secret_values": lambda conn: queries.delete_replaced_secret_values(conn, **held),
+        "timers": lambda conn: timers.delete_ended_timers(conn, age=payload_age, **held),
+        "workflow_rule_deltas": lambda conn: rules.fold_deltas(conn, **held),
+    }
 
 
 def _forget(group: str, age: timedelta, held: Mapping[str, object]) -> Delete:

@@ -54,6 +54,13 @@ async def find_subjects(conn: Connection, wanted: Iterable[EntityKey]) -> dict[E
     return {_key(row): row["subject_id"] for row in rows}
 
 
+async def find_entities(conn: Connection, wanted: Iterable[EntityKey]) -> dict[EntityKey, Entity]:
+    """The wanted entities that exist, tombstones too, as they are."""
+    keys = sorted(set(wanted))
+    rows = await queries.find_entities(conn, **_columns(keys)) if keys else []
+    return {_key(row): entity_of(row) for row in rows}
+
+
 async def lock_entities(conn: Connection, wanted: Iterable[EntityKey]) -> dict[EntityKey, Loaded]:
     """The wanted entities that exist, tombstones too, locked until the transaction ends."""
     keys = sorted(set(wanted))

@@ -7,6 +7,16 @@ cross join lateral (
     where s.tenant_id = w.tenant_id and s.entity_type = w.entity_type and s.entity_id = w.entity_id
     offset 0) e;
 
+-- name: find_entities
+-- The wanted entities that exist, without a lock.
+select e.tenant_id, e.entity_type, e.entity_id, e.entity_values, e.removed, e.version, e.event_sequence, e.subject_id,
+       e.created_at, e.changed_at
+from unnest(:tenant_ids::text[], :entity_types::text[], :entity_ids::text[]) as w (tenant_id, entity_type, entity_id)
+cross join lateral (
+    select * from entity_state s
+    where s.tenant_id = w.tenant_id and s.entity_type = w.entity_type and s.entity_id = w.entity_id
+    offset 0) e;
+
 -- name: lock_entities
 -- Lock the wanted entities that exist, in the one order that every writer uses.
 -- Row by row in the order of the keys: starting from the keys holds before the table's first analysis, too.

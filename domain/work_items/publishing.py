@@ -8,9 +8,10 @@ from domain.outbox import OutboxEvent
 from domain.work_items.decisions import Decided, Numbered
 from schemas.caller import Caller
 from schemas.errors import Rejected
-from schemas.work_items import Action, Status, WorkItemActionRefused
+from schemas.work_items import Action, CreateWorkItem, Status, WorkItemActionRefused
 
 TOPIC = "work-items.events.v1"
+COMMANDS = "work-items.commands.v1"
 AGGREGATE = "work_item"
 
 
@@ -36,6 +37,21 @@ def numbered(events: Iterable[Numbered], work_item_id: str, at: datetime, caller
         )
         for event in events
     ]
+
+
+def ordered(command: CreateWorkItem, caller: Caller, now: datetime) -> OutboxEvent:
+    """A command to ourselves from another subject of this house, which must not wait for the item's lock."""
+    return OutboxEvent(
+        topic=COMMANDS,
+        tenant_id=caller.tenant_id,
+        aggregate=AGGREGATE,
+        aggregate_id=command.work_item_id,
+        payload=command,
+        occurred_at=now,
+        created_by=caller.user_id,
+        traceparent=caller.traceparent,
+        causation=caller.causation,
+    )
 
 
 def refused(

@@ -4,15 +4,30 @@ workers/senders/opening.py, because senders are opened and closed."""
 from domain.effects.wiring import DELAY, Wiring, perform_delay
 from domain.notifications.performing import KIND as NOTIFICATION
 from domain.notifications.performing import notify
+from domain.outbox import Outbox
+from domain.rules.folding import RunFold
+from domain.rules.followed_rules import FollowedRules
+from domain.rules.performing import Performer
+from domain.rules.run_store import hold_runs
+from domain.rules.schedules import Schedules
+from domain.rules.starting import OWNER
 from domain.timers.timer import Handler
 from runtime.settings import Settings
 
 
-def wiring(_settings: Settings) -> Wiring:
-    """Owners, and kinds that need no network."""
-    return Wiring(internals={DELAY: perform_delay, NOTIFICATION: notify})
+def wiring(settings: Settings) -> Wiring:
+    """Owners, and kinds that need no network: the same in the rules group, which begins runs, and in the worker."""
+    outbox = rules_outbox(settings)
+    internals = {DELAY: perform_delay, NOTIFICATION: notify, **Performer(outbox).kinds}
+    return Wiring({OWNER: RunFold(outbox)}, {OWNER: hold_runs}, internals)
 
 
-def timer_handlers(_settings: Settings) -> dict[str, Handler]:
+def timer_handlers(settings: Settings) -> dict[str, Handler]:
     """What a due timer of each kind does."""
-    return {}
+    return Schedules(rules_outbox(settings), FollowedRules()).handlers
+
+
+def rules_outbox(settings: Settings) -> Outbox:
+    """What rules do is said under a sender of its own: work items know it as RULE, and it is nobody's internal engine."""
+    name, mark, incarnation = settings.ce_source.partition("#")
+    return Outbox(f"{name}.rules{mark}{incarnation}")

@@ -6,6 +6,7 @@ from domain.effects.purge import EFFECTS
 from domain.entities.purge import ENTITY_STATE
 from domain.keys.purge import PARKED, Purger
 from domain.notifications.purge import NOTIFICATIONS
+from domain.rules.purge import RUNS as RULE_RUNS
 from domain.timers.purge import TIMERS
 from projections.versions import tombstones_of
 from runtime.sql import Connection
@@ -18,6 +19,7 @@ async def _tombstones(conn: Connection, tenant: str, subject: str) -> Mapping[st
 PURGERS: tuple[Purger, ...] = (
     PARKED,
     ENTITY_STATE,
+    RULE_RUNS,
     EFFECTS,
     TIMERS,
     NOTIFICATIONS,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from runtime.running.process import Part
 from runtime.settings import Settings
 from schemas.errors import ConfigurationError
-from schemas.registry import CASES, ENTITIES, WORK_ITEMS
+from schemas.registry import CASES, ENTITIES, RULES, WORK_ITEMS
 
 if TYPE_CHECKING:
     from processors.shell import Processor
@@ -149,6 +149,14 @@ def _ddl(settings: Settings, number: int, stop: asyncio.Event) -> list[Part]:
     return [Part("ddl", "migrate", lambda: run(settings, stop), _always)]
 
 
+def _rules(settings: Settings, number: int, stop: asyncio.Event) -> list[Part]:
+    from domain.rules.followed_rules import FollowedRules
+    from processors.rules import Rules
+    from runtime.cli.effect_kinds import rules_outbox, wiring
+
+    return [_member(settings, Rules(rules_outbox(settings), wiring(settings), FollowedRules()), number, stop)]
+
+
 def _member(settings: Settings, processor: "Processor[Any, Any]", number: int, stop: asyncio.Event) -> Part:
     """A group's member under its static name: a restart under the same name moves no partition."""
     from processors.shell import GroupMember
@@ -169,6 +177,7 @@ ROLES: dict[str, Build] = {
     WORK_ITEMS.name: _work_items,
     CASES.name: _cases,
     ENTITIES.name: _entities,
+    RULES.name: _rules,
     "projections": _projections,
     "effects": _effects,
     "timers": _timers,

@@ -19,7 +19,7 @@ def run(
     roles: Annotated[
         list[str],
         typer.Argument(
-            help="api, relay, work-items, cases, entities, projections, effects, timers, workers, ddl, a table version's group, or all"
+            help="api, relay, a group such as work-items, projections, effects, timers, workers, ddl, a table's group, or all"
         ),
     ],
     wait: Annotated[bool, typer.Option("--wait", help="wait for the schema instead of refusing to start")] = False,

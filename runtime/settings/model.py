@@ -119,6 +119,12 @@ class ParkingSettings(_Section):
     stop_share: float = Field(0.01, gt=0, le=1, description="Their share of the minute's messages.")
 
 
+class RuleSettings(_Section):
+    """Workflow rules."""
+
+    most_per_tenant: int = Field(10_000, ge=1, le=1_000_000, description="Most rules of a tenant; the next one is refused.")
+
+
 class HousekeepingSettings(_Section):
     """The leased job that removes what has expired."""
 
@@ -266,6 +272,7 @@ class Settings(BaseSettings):
     pool: PoolSettings = PoolSettings()
     parking: ParkingSettings = ParkingSettings()
     effects: EffectSettings = EffectSettings()
+    rules: RuleSettings = RuleSettings()
     housekeeping: HousekeepingSettings = HousekeepingSettings()
     health: HealthSettings = HealthSettings()
     keys: KeySettings = KeySettings()

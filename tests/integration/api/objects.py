@@ -66,6 +66,9 @@ def known_objects(work_item_id: str, incident_id: str) -> dict[str, str]:
         "secret_name": "crm_token",
         "notification_id": str(NOTIFICATION),
         "entity_type": "LEAD",
+        # Ids that are nobody's: what exists is in tests/integration/api/test_rules.py.
+        "rule_id": str(uuid.UUID(int=2)),
+        "run_id": str(uuid.UUID(int=3)),
         # Of the installation; one that exists would hold its stream of progress open.
         "rebuild_id": str(uuid.UUID(int=1)),
     }

@@ -21,6 +21,8 @@ ROLES = (
     "mapping-editor",
     "projection-reader",
     "projection-operator",
+    "rule-reader",
+    "rule-editor",
     "nonsense",
     "ADMIN",
 )

@@ -18,7 +18,6 @@ from schemas.registry import (
     FOR_EVER_MS,
     GROUPS,
     PROJECTION_VERSIONS,
-    RESERVED_GROUPS,
     TOPICS,
     dead_letter_topics,
     dlt_topic,
@@ -144,9 +143,7 @@ def test_no_reason_names_a_place_that_the_sender_named() -> None:
 def test_the_documents_names_are_kept() -> None:
     assert "crm.entity.events" in TOPICS
     assert TOPICS["crm.entity.events"].types == ("EntityChangeEvent",)
-    # Until the rules take it, nobody else may; then it reads the documents' topic.
-    assert "workflow-engine" in RESERVED_GROUPS or "crm.entity.events" in GROUPS["workflow-engine"].topics
-    assert not RESERVED_GROUPS.keys() & GROUPS.keys()
+    assert "crm.entity.events" in GROUPS["workflow-engine"].topics
 
 
 @pytest.mark.hole("one-topic-one-writer")

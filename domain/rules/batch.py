@@ -1,0 +1,165 @@
+"""Rules over a batch of messages, as the Kafka door's shell calls it: load, decide each in order, save.
+
+    message -> rules of the tenant's index that match -> admission, in priority order -> runs with their effects
+
+All rules of one event see that event's values. What matched is found in `load`, since whose guards to lock depends on it;
+finding it is pure. `save` writes the runs, plans their effects, and goes on with those that need no network.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from domain.effects.advancing import advance
+from domain.effects.commands import plan
+from domain.effects.wiring import Wiring
+from domain.incidents import Incident, open_incidents
+from domain.message_templates.wording import Wording
+from domain.outbox import Outbox
+from domain.rules import run_store
+from domain.rules.admission import TROUBLES, Guard, Refused, admit, link
+from domain.rules.calendar import Calendar
+from domain.rules.calendars import read_calendars
+from domain.rules.compiling import CompiledRule
+from domain.rules.dating import Dates, dates_of
+from domain.rules.followed_rules import FollowedRules
+from domain.rules.matching import Occasion, matches_of
+from domain.rules.run_store import GuardKey, RunKey, guard_key
+from domain.rules.starting import OWNER, Match, NewRun, start
+from domain.rules.wordings import read_wordings
+from domain.timers.commands import arm, disarm
+from domain.timers.timer import Timer
+from runtime.sql import Connection
+
+# Tenant, entity type, entity id.
+Key = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What is known of one entity: which rules match each occasion, by its name, what they did to it, which runs exist,
+    which rules hang on one of its dates, and the stored messages that the matching rules send."""
+
+    matches: Mapping[str, tuple[Match, ...]]
+    calendar: Calendar
+    guards: Mapping[GuardKey, Guard] = field(default_factory=dict)
+    existing: frozenset[RunKey] = frozenset()
+    dated: tuple[CompiledRule, ...] = ()
+    templates: Mapping[str, Wording] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A rule that matched and does not run."""
+
+    match: Match
+    refused: Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """One occasion decided: what runs, what was held back, and what becomes of timers."""
+
+    runs: tuple[NewRun, ...] = ()
+    held: tuple[Held, ...] = ()
+    guards: Mapping[GuardKey, Guard] = field(default_factory=dict)
+    dates: Dates = field(default_factory=Dates)
+
+
+async def load(conn: Connection, rules: FollowedRules, occasions: Sequence[Occasion]) -> dict[Key, State]:
+    """Match, then lock what the matches need. Every occasion's entity has a state."""
+    book = await rules.read(conn, {occasion.change.tenant_id for occasion in occasions})
+    found: dict[Key, dict[str, tuple[Match, ...]]] = {}
+    for occasion in occasions:
+        found.setdefault(occasion.key, {})[occasion.name] = tuple(matches_of(book, occasion))
+    matches = [match for several in found.values() for match in _flat(several)]
+    existing = await run_store.existing_runs(conn, matches)
+    guards = await run_store.lock_guards(conn, [guard_key(match) for match in matches if _run_key(match) not in existing])
+    needing = {match.change.tenant_id for match in matches} | {key[0] for key in found if key[:2] in book.dated}
+    calendars = await read_calendars(conn, needing) if needing else {}
+    templates = await read_wordings(conn, [match.rule for match in matches])
+    return {
+        key: State(
+            several,
+            calendars.get(key[0], Calendar()),
+            {guard_key(match): guards[guard_key(match)] for match in _flat(several) if guard_key(match) in guards},
+            frozenset(_run_key(match) for match in _flat(several)) & existing,
+            tuple(book.dated.get(key[:2], {}).values()),
+            templates.get(key[0], {}),
+        )
+        for key, several in found.items()
+    }
+
+
+def decide(state: State, occasion: Occasion, now: datetime) -> tuple[State, Ruling]:
+    """Which of the matching rules run, in their order; `now` is the database's time at the beginning of the batch."""
+    guards, started, held = dict(state.guards), list[NewRun](), list[Held]()
+    known = set(state.existing)
+    for match in state.matches[occasion.name]:
+        if _run_key(match) in known:
+            continue
+        limit = match.rule.definition.max_executions_per_entity
+        verdict = admit(match.rule.rule_id, limit, match.change.causation, guards[guard_key(match)], now)
+        if isinstance(verdict, Refused):
+            held.append(Held(match, verdict))
+            continue
+        guards[guard_key(match)] = verdict
+        known.add(_run_key(match))
+        started.append(start(match, now, state.calendar, state.templates))
+    changed = {key: guard for key, guard in guards.items() if state.guards[key] != guard}
+    dates = Dates() if occasion.direct or not state.dated else dates_of(state.dated, occasion, now, state.calendar)
+    after = replace(state, guards=guards, existing=frozenset(known))
+    return after, Ruling(tuple(started), tuple(held), changed, dates)
+
+
+async def save(conn: Connection, outbox: Outbox, wiring: Wiring, rulings: Sequence[Ruling]) -> None:
+    """Write what was ruled, in the order of the messages, and perform what is due and needs no network."""
+    runs = [run for ruling in rulings for run in ruling.runs]
+    guards = {key: guard for ruling in rulings for key, guard in ruling.guards.items()}
+    await run_store.save_guards(conn, guards)
+    await run_store.insert_runs(conn, runs)
+    await plan(conn, [effect for run in runs for effect in run.effects])
+    owners = [(run.match.change.tenant_id, OWNER, str(run.match.run_id)) for run in runs if run.effects]
+    await advance(conn, outbox, wiring, owners)
+    # Timers come last in the order of locks; of two events of an entity the later one counts.
+    timers: dict[tuple[str, str], Timer | None] = {}
+    for ruling in rulings:
+        timers |= dict.fromkeys(ruling.dates.disarmed) | {(one.tenant_id, one.key): one for one in ruling.dates.armed}
+    await disarm(conn, [key for key, timer in timers.items() if timer is None])
+    await arm(conn, [timer for timer in timers.values() if timer is not None])
+    await open_incidents(conn, [alarm for ruling in rulings for alarm in _alarms(ruling)])
+
+
+def _alarms(ruling: Ruling) -> Iterable[Incident]:
+    for held in ruling.held:
+        if held.refused.reason in TROUBLES:
+            yield _loop(held.match, held.refused)
+
+
+def _loop(match: Match, refused: Refused) -> Incident:
+    chain = [*match.change.causation, link(match.rule.rule_id)]
+    return Incident(
+        tenant_id=match.change.tenant_id,
+        kind="rule-loop",
+        fingerprint=f"rule-loop|{refused.reason}",
+        object_type="rule",
+        object_id=match.rule.rule_id,
+        summary=_LOOPS[refused.reason],
+        cure=f"casestream rule show {match.rule.rule_id}; break the circle, or deactivate one of its rules",
+        detail={"chain": chain, "entityType": match.change.entity_type},
+    )
+
+
+_LOOPS = {
+    "own-chain": "a rule would have started itself again through what it did; its run was held back",
+    "chain-depth": "a chain of rules that start each other became too long; the next run was held back",
+    "rate": "a rule ran too often for one entity within ten minutes; further runs are held back until the window is over",
+}
+
+
+def _run_key(match: Match) -> RunKey:
+    return (match.change.tenant_id, str(match.run_id))
+
+
+def _flat(several: Mapping[str, tuple[Match, ...]]) -> Iterable[Match]:
+    return (match for matches in several.values() for match in matches)

@@ -1,0 +1,85 @@
+"""ASSIGN_TO: who gets the entity (RU-11, trap 35). The last one of each circle is stored and locked while the next is chosen.
+
+So two runs at once take turns, and a delivery that comes again finds its run and chooses nobody. A circle is a team, shared
+by all rules that name it, or one action's own list of users.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from domain.effects.effect import ClaimedEffect
+from domain.rules.turns import next_in_turn
+from runtime.sql import Connection, load_queries
+
+queries = load_queries(__file__)
+
+
+@dataclass(frozen=True, slots=True)
+class Circle:
+    """Who takes turns: a team's members in the order of their ids, or listed users in the order of the list."""
+
+    tenant_id: str
+    name: str
+    team_id: str | None
+    user_ids: tuple[str, ...]
+
+
+async def choose(conn: Connection, effects: Sequence[ClaimedEffect]) -> dict[UUID, str | None]:
+    """Per effect the user, or None where nobody is active. Circles are locked in one order."""
+    circles = {effect.id: _circle(effect) for effect in effects}
+    wanted = sorted(set(circles.values()), key=lambda circle: (circle.tenant_id, circle.name))
+    last = await _lock(conn, wanted)
+    members = await _members(conn, wanted)
+    chosen: dict[UUID, str | None] = {}
+    for effect in effects:
+        circle = circles[effect.id]
+        order, active = members[circle]
+        user = next_in_turn(order, active, last[circle])
+        chosen[effect.id] = user
+        last[circle] = user or last[circle]
+    await queries.save_circles(
+        conn,
+        tenant_ids=[circle.tenant_id for circle in wanted],
+        names=[circle.name for circle in wanted],
+        users=[last[circle] for circle in wanted],
+    )
+    return chosen
+
+
+def _circle(effect: ClaimedEffect) -> Circle:
+    told: Mapping[str, Any] = effect.request or {}
+    if told["assignmentType"] == "DIRECT":
+        user = told["userId"]
+        return Circle(effect.tenant_id, f"user|{user}", None, (user,))
+    if told.get("userIds"):
+        users = tuple(dict.fromkeys(told["userIds"]))
+        return Circle(effect.tenant_id, f"rule|{told['ruleId']}|{effect.index}", None, users)
+    return Circle(effect.tenant_id, f"team|{told['teamId']}", told["teamId"], ())
+
+
+async def _lock(conn: Connection, circles: Sequence[Circle]) -> dict[Circle, str | None]:
+    named = {"tenant_ids": [circle.tenant_id for circle in circles], "names": [circle.name for circle in circles]}
+    await queries.make_circles(conn, **named)
+    rows = await queries.lock_circles(conn, **named)
+    last = {(row["tenant_id"], row["name"]): row["last_user"] for row in rows}
+    return {circle: last[circle.tenant_id, circle.name] for circle in circles}
+
+
+async def _members(conn: Connection, circles: Sequence[Circle]) -> dict[Circle, tuple[Sequence[str], frozenset[str]]]:
+    teams = [circle for circle in circles if circle.team_id is not None]
+    of_teams = await queries.list_members(
+        conn, tenant_ids=[circle.tenant_id for circle in teams], team_ids=[circle.team_id for circle in teams]
+    )
+    orders: dict[Circle, list[str]] = {circle: list(circle.user_ids) for circle in circles}
+    by_team = {(circle.tenant_id, circle.team_id): circle for circle in teams}
+    for row in of_teams:
+        orders[by_team[row["tenant_id"], row["team_id"]]].append(row["user_id"])
+    pairs = sorted({(circle.tenant_id, user) for circle, users in orders.items() for user in users})
+    rows = await queries.list_active(conn, tenant_ids=[tenant for tenant, _ in pairs], user_ids=[user for _, user in pairs])
+    active = {(row["tenant_id"], row["user_id"]) for row in rows}
+    return {
+        circle: (users, frozenset(user for user in users if (circle.tenant_id, user) in active))
+        for circle, users in orders.items()
+    }

@@ -1,0 +1,203 @@
+"""Runs as rows of workflow_execution_logs, and what else a run writes: guards and statistics. SQL in runs.sql."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from domain.rules.admission import Guard
+from domain.rules.runs import FINAL, ActionState, Run
+from domain.rules.starting import Match, NewRun
+from runtime.sql import Connection, load_queries
+from schemas.rules import ActionType, ExecutionStatus
+
+queries = load_queries(__file__, "runs.sql")
+
+# Tenant, rule, entity.
+GuardKey = tuple[str, str, str]
+RunKey = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRun:
+    """A run that exists, locked, as its outcomes need it."""
+
+    tenant_id: str
+    id: str
+    rule_id: str
+    rule_version: int
+    rule_name: str
+    entity_type: str
+    entity_id: str
+    trigger_type: str
+    started_at: datetime
+    run: Run
+    status: ExecutionStatus
+
+
+def guard_key(match: Match) -> GuardKey:
+    return (match.change.tenant_id, match.rule.rule_id, match.entity_key)
+
+
+async def existing_runs(conn: Connection, matches: Iterable[Match]) -> set[RunKey]:
+    """Which of these runs exist already."""
+    keys = sorted({(match.change.tenant_id, str(match.run_id)) for match in matches})
+    if not keys:
+        return set()
+    rows = await queries.find_runs(conn, tenant_ids=[key[0] for key in keys], ids=[key[1] for key in keys])
+    return {(row["tenant_id"], row["id"]) for row in rows}
+
+
+async def lock_guards(conn: Connection, wanted: Iterable[GuardKey]) -> dict[GuardKey, Guard]:
+    """The guards of these rules and entities, locked in one order; a new one is empty."""
+    keys = sorted(set(wanted))
+    if not keys:
+        return {}
+    named = _guard_columns(keys)
+    await queries.make_guards(conn, **named)
+    rows = await queries.lock_guards(conn, **named)
+    return {
+        (row["tenant_id"], row["rule_id"], row["entity_key"]): Guard(
+            row["executions"], row["window_started"], row["window_runs"]
+        )
+        for row in rows
+    }
+
+
+async def save_guards(conn: Connection, guards: Mapping[GuardKey, Guard]) -> None:
+    keys = sorted(guards)
+    if keys:
+        await queries.save_guards(
+            conn,
+            **_guard_columns(keys),
+            executions=[guards[key].executions for key in keys],
+            window_started=[guards[key].window_started for key in keys],
+            window_runs=[guards[key].window_runs for key in keys],
+        )
+
+
+async def insert_runs(conn: Connection, runs: Sequence[NewRun]) -> None:
+    """Write new runs and count them in their rules' statistics; what is over already counts as ended too."""
+    if runs:
+        await queries.insert_runs(conn, runs=json.dumps([_new_row(run) for run in runs]))
+        await add_statistics(conn, [(run.match.change.tenant_id, run.match.rule.rule_id, 1, run.run.status, 1) for run in runs])
+
+
+async def lock_runs(conn: Connection, keys: Iterable[RunKey]) -> dict[RunKey, StoredRun]:
+    """These runs as they are, locked in one order."""
+    wanted = sorted(set(keys))
+    rows = await queries.lock_runs(conn, tenant_ids=[key[0] for key in wanted], ids=[key[1] for key in wanted])
+    return {(row["tenant_id"], row["id"]): _stored(row) for row in rows}
+
+
+async def hold_runs(conn: Connection, keys: Sequence[RunKey]) -> None:
+    """Lock these runs before any of their effects (the owner lock of effects)."""
+    await queries.hold_runs(conn, tenant_ids=[key[0] for key in keys], ids=[key[1] for key in keys])
+
+
+async def save_runs(conn: Connection, runs: Sequence[tuple[StoredRun, Run]], now: datetime) -> None:
+    """Write locked runs one step on, and the statistics of those that ended."""
+    if not runs:
+        return
+    rows = [{"tenant_id": stored.tenant_id, "id": stored.id, **_progress(run, now)} for stored, run in runs]
+    await queries.save_runs(conn, runs=json.dumps(rows))
+    ended = [(stored.tenant_id, stored.rule_id, 0, run.status, 1) for stored, run in runs if run.status in FINAL]
+    # An operator's retry ends a run that had ended already: the former outcome counts no more.
+    mended = [(stored.tenant_id, stored.rule_id, 0, stored.status, -1) for stored, run in runs if stored.status in FINAL]
+    await add_statistics(conn, [*ended, *mended])
+
+
+async def add_statistics(conn: Connection, counts: Iterable[tuple[str, str, int, ExecutionStatus, int]]) -> None:
+    """Append what runs add, as (tenant, rule, executions, status, times): one row per rule (trap 29)."""
+    sums: dict[tuple[str, str], list[int]] = {}
+    for tenant, rule, executions, status, times in counts:
+        row = sums.setdefault((tenant, rule), [0, 0, 0])
+        row[0] += executions
+        row[1] += times * (status is ExecutionStatus.SUCCESS)
+        row[2] += times * (status in (ExecutionStatus.FAILED, ExecutionStatus.PARTIAL_SUCCESS))
+    rows = [(tenant, rule, *numbers) for (tenant, rule), numbers in sorted(sums.items()) if any(numbers)]
+    if rows:
+        names = ("tenant_ids", "rule_ids", "executions", "successes", "failures")
+        await queries.insert_deltas(conn, **dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)))
+
+
+async def chains_of(conn: Connection, keys: Iterable[RunKey]) -> dict[RunKey, tuple[str, tuple[str, ...]]]:
+    """Of these runs, the rule and the chain that led to it."""
+    wanted = sorted(set(keys))
+    rows = await queries.list_chains(conn, tenant_ids=[key[0] for key in wanted], ids=[key[1] for key in wanted])
+    return {(row["tenant_id"], row["id"]): (row["rule_id"], tuple(row["causation"])) for row in rows}
+
+
+def _guard_columns(keys: Sequence[GuardKey]) -> dict[str, list[str]]:
+    return dict(zip(("tenant_ids", "rule_ids", "entity_keys"), map(list, zip(*keys, strict=True)), strict=True))
+
+
+def _new_row(new: NewRun) -> dict[str, Any]:
+    match, change, rule = new.match, new.match.change, new.match.rule
+    trace = rule.trace(change, new.started_at)
+    return {
+        "tenant_id": change.tenant_id,
+        "id": str(match.run_id),
+        "rule_id": rule.rule_id,
+        "rule_version": rule.version,
+        "rule_name": rule.definition.name,
+        "entity_type": change.entity_type,
+        "entity_id": change.entity_id,
+        "subject_id": match.subject_id,
+        "trigger_type": match.trigger,
+        "occurrence": match.occurrence,
+        "started_at": new.started_at.isoformat(),
+        "input_data": json.dumps({"eventId": change.event_id, "changeType": change.change_type}),
+        "trace": json.dumps(trace.as_json(), ensure_ascii=False, default=str),
+        "causation": list(change.causation),
+        "actions_total": len(new.run.actions),
+        **_progress(new.run, new.started_at),
+    }
+
+
+def _progress(run: Run, now: datetime) -> dict[str, Any]:
+    failed = [f"action {index}: {one.code or 'failed'}" for index, one in enumerate(run.actions) if one.status == "FAILED"]
+    return {
+        "status": run.status,
+        "completed_at": now.isoformat() if run.status in FINAL else None,
+        "output_data": json.dumps({"actions": [_action_row(one) for one in run.actions], "cancelled": run.cancelled}),
+        "error_message": "; ".join(failed)[:2_000] or None,
+        "actions_completed": run.count("SUCCESS"),
+        "actions_failed": run.count("FAILED"),
+        "actions_skipped": run.count("SKIPPED", "CANCELLED"),
+    }
+
+
+def _action_row(action: ActionState) -> dict[str, Any]:
+    return {
+        "type": action.type,
+        "status": action.status,
+        "code": action.code,
+        "stopOnFailure": action.stop_on_failure,
+        "isAsync": action.is_async,
+        "delaySeconds": action.delay_seconds,
+    }
+
+
+def _stored(row: Mapping[str, Any]) -> StoredRun:
+    names = (
+        "tenant_id",
+        "id",
+        "rule_id",
+        "rule_version",
+        "rule_name",
+        "entity_type",
+        "entity_id",
+        "trigger_type",
+        "started_at",
+    )
+    written = json.loads(row["output_data"])
+    actions = tuple(
+        ActionState(
+            ActionType(one["type"]), one["stopOnFailure"], one["isAsync"], one["delaySeconds"], one["status"], one["code"]
+        )
+        for one in written["actions"]
+    )
+    run = Run(actions, written["cancelled"])
+    return StoredRun(**{name: row[name] for name in names}, run=run, status=ExecutionStatus(row["status"]))

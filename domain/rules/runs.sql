@@ -1,0 +1,95 @@
+-- name: make_guards!
+-- Rows for what has none yet. A statement of its own: only the next one sees rows that another transaction made meanwhile.
+insert into workflow_rule_guards (tenant_id, rule_id, entity_key)
+select tenant_id, rule_id, entity_key
+from unnest(:tenant_ids::text[], :rule_ids::uuid[], :entity_keys::text[]) as t (tenant_id, rule_id, entity_key)
+order by tenant_id, rule_id, entity_key
+on conflict do nothing;
+
+-- name: lock_guards
+-- What the rules did to the entities, locked in the one order that every starter uses.
+select g.tenant_id, g.rule_id::text as rule_id, g.entity_key, g.executions, g.window_started, g.window_runs
+from (select * from unnest(:tenant_ids::text[], :rule_ids::uuid[], :entity_keys::text[]) as t (tenant_id, rule_id, entity_key)
+      order by tenant_id, rule_id, entity_key) w
+cross join lateral (
+    select * from workflow_rule_guards k
+    where k.tenant_id = w.tenant_id and k.rule_id = w.rule_id and k.entity_key = w.entity_key
+    for update) g;
+
+-- name: save_guards!
+-- The locked guards as the admitted runs leave them.
+update workflow_rule_guards g
+set executions = n.executions, window_started = n.window_started, window_runs = n.window_runs
+from unnest(:tenant_ids::text[], :rule_ids::uuid[], :entity_keys::text[], :executions::bigint[],
+            :window_started::timestamptz[], :window_runs::integer[])
+     as n (tenant_id, rule_id, entity_key, executions, window_started, window_runs)
+where g.tenant_id = n.tenant_id and g.rule_id = n.rule_id and g.entity_key = n.entity_key;
+
+-- name: find_runs
+-- Which of these runs exist already: the occurrences that are old news, whatever inbox and offsets say.
+select r.tenant_id, r.id::text as id
+from unnest(:tenant_ids::text[], :ids::uuid[]) as w (tenant_id, id)
+cross join lateral (
+    select l.tenant_id, l.id from workflow_execution_logs l where l.tenant_id = w.tenant_id and l.id = w.id) r;
+
+-- name: insert_runs!
+-- New runs as they stand after their first actions; one JSON array, because unnest makes a tuplestore of each argument.
+insert into workflow_execution_logs
+    (tenant_id, id, rule_id, rule_version, rule_name, entity_type, entity_id, subject_id, trigger_type, occurrence, status,
+     error_message, started_at, completed_at, input_data, output_data, trace, causation, actions_total, actions_completed,
+     actions_failed, actions_skipped)
+select r.tenant_id, r.id, r.rule_id, r.rule_version, r.rule_name, r.entity_type, r.entity_id, r.subject_id, r.trigger_type,
+       r.occurrence, r.status, r.error_message, r.started_at, r.completed_at, r.input_data, r.output_data, r.trace,
+       r.causation, r.actions_total, r.actions_completed, r.actions_failed, r.actions_skipped
+from jsonb_to_recordset(:runs::jsonb)
+     as r (tenant_id text, id uuid, rule_id uuid, rule_version bigint, rule_name text, entity_type text, entity_id text,
+           subject_id text, trigger_type text, occurrence text, status text, error_message text, started_at timestamptz,
+           completed_at timestamptz, input_data text, output_data text, trace text, causation text[],
+           actions_total integer, actions_completed integer, actions_failed integer, actions_skipped integer)
+order by r.tenant_id, r.id
+on conflict (tenant_id, id) do nothing;
+
+-- name: lock_runs
+-- Runs whose actions have outcomes, locked in one order, with what a next step must know.
+select l.tenant_id, l.id::text as id, l.rule_id::text as rule_id, l.rule_version, l.rule_name, l.entity_type, l.entity_id,
+       l.subject_id, l.trigger_type, l.status, l.started_at, l.output_data, l.causation
+from (select * from unnest(:tenant_ids::text[], :ids::uuid[]) as t (tenant_id, id) order by tenant_id, id) w
+cross join lateral (
+    select * from workflow_execution_logs k where k.tenant_id = w.tenant_id and k.id = w.id for update) l;
+
+-- name: hold_runs
+-- Lock runs in one order, and read nothing of them.
+select 1
+from (select * from unnest(:tenant_ids::text[], :ids::uuid[]) as t (tenant_id, id) order by tenant_id, id) w
+cross join lateral (
+    select from workflow_execution_logs k where k.tenant_id = w.tenant_id and k.id = w.id for update) l;
+
+-- name: list_chains
+-- Which rule each of these runs is of, and what led to it.
+select l.tenant_id, l.id::text as id, l.rule_id::text as rule_id, l.causation
+from unnest(:tenant_ids::text[], :ids::uuid[]) as w (tenant_id, id)
+cross join lateral (
+    select * from workflow_execution_logs k where k.tenant_id = w.tenant_id and k.id = w.id) l;
+
+-- name: save_runs!
+-- Locked runs one step on.
+update workflow_execution_logs l
+set status = r.status, completed_at = r.completed_at, output_data = r.output_data, error_message = r.error_message,
+    actions_completed = r.actions_completed, actions_failed = r.actions_failed, actions_skipped = r.actions_skipped
+from jsonb_to_recordset(:runs::jsonb)
+     as r (tenant_id text, id uuid, status text, completed_at timestamptz, output_data text, error_message text,
+           actions_completed integer, actions_failed integer, actions_skipped integer)
+where l.tenant_id = r.tenant_id and l.id = r.id;
+
+-- name: insert_deltas!
+-- What is to be added to the rules' statistics.
+insert into workflow_rule_deltas (tenant_id, rule_id, executions, successes, failures)
+select * from unnest(:tenant_ids::text[], :rule_ids::uuid[], :executions::integer[], :successes::integer[], :failures::integer[]);
+
+-- name: empty_runs!
+-- A batch of a subject's runs without what they saw.
+update workflow_execution_logs set input_data = null, trace = null
+where (tenant_id, id) in (
+    select tenant_id, id from workflow_execution_logs
+    where subject_id = :subject_id and tenant_id = :tenant_id and trace is not null
+    limit :most);

@@ -1,0 +1,195 @@
+"""Rules that time starts (SCHEDULED, ON_DATE_FIELD): which timers they have, and what is done when one is due (trap 24).
+
+A scheduled rule has one timer. When it is due, the entities of its type are read in pages, one page per firing, and for each
+that meets the conditions an order to start the rule goes to the rules group, which begins every run. The order's occurrence
+names the instant for which the rule was scheduled, so two schedulers, a crash between two pages and a page that is read
+again start it once per entity and instant.
+
+    due --> which instants (catch-up) --> page of entities --> orders ... --> next instant
+
+A rule that hangs on a date has a timer per entity (domain/rules/dating.py), and, when it is made or changed, one that goes
+over the entities that exist.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from domain.entities.candidates import candidates
+from domain.entities.entity import Entity
+from domain.entities.store import find_entities
+from domain.outbox import Outbox, OutboxEvent
+from domain.rules.admission import link
+from domain.rules.calendar import Calendar
+from domain.rules.change import Change
+from domain.rules.compiling import CompiledRule
+from domain.rules.date_fields import due_of
+from domain.rules.dating import KIND as DATE
+from domain.rules.dating import date_timer, timer_key
+from domain.rules.followed_rules import FollowedRules
+from domain.rules.known_names import calendar_of
+from domain.rules.publishing import start_ordered
+from domain.rules.store import Edit
+from domain.timers.commands import arm, disarm
+from domain.timers.cron import due_fires, next_fire
+from domain.timers.timer import Fired, Handler, Timer
+from runtime.sql import Connection, load_queries
+from schemas.rule_events import StartRule
+from schemas.rules import TriggerType
+
+queries = load_queries(__file__, "store.sql")
+SCHEDULE, SCAN = "rule-schedule", "rule-date-scan"
+PAGE = 500
+# Of missed instants, with `catchUp: all`, as many fire.
+MOST_CAUGHT_UP = 24
+
+
+async def follow_edit(conn: Connection, edit: Edit, version: int) -> None:
+    """Give a rule's version the timer that it needs, and take away what an older one had."""
+    told = edit.definition
+    runs = edit.is_active and not edit.removed
+    now: datetime = await queries.read_now(conn)
+    schedule, scan = f"{SCHEDULE}|{edit.id}", f"{SCAN}|{edit.id}"
+    if runs and told.trigger_type is TriggerType.SCHEDULED:
+        zone = told.schedule_timezone or (await calendar_of(conn, edit.tenant_id)).zone.key
+        assert told.cron_expression is not None, "a rule without it is refused when it is saved"
+        due = next_fire(told.cron_expression, zone, now)
+        command = {"ruleId": edit.id, "zone": zone, "last": now.isoformat()}
+        await arm(conn, [Timer(edit.tenant_id, schedule, SCHEDULE, due, command, version)])
+    else:
+        await disarm(conn, [(edit.tenant_id, schedule)])
+    if runs and told.trigger_type is TriggerType.ON_DATE_FIELD:
+        await arm(conn, [Timer(edit.tenant_id, scan, SCAN, now, {"ruleId": edit.id, "after": ""}, version)])
+    else:
+        await disarm(conn, [(edit.tenant_id, scan)])
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """Where a schedule stands: the instants still to do, the entity behind which the first goes on."""
+
+    instants: tuple[datetime, ...]
+    after: str
+    next_due: datetime
+
+
+class Schedules:
+    """The handlers of rules' timers, for one process."""
+
+    def __init__(self, outbox: Outbox, rules: FollowedRules) -> None:
+        self._outbox, self._rules = outbox, rules
+
+    @property
+    def handlers(self) -> dict[str, Handler]:
+        """By kind of timer."""
+        return {SCHEDULE: self.on_schedule, DATE: self.on_dates, SCAN: self.on_scan}
+
+    async def on_schedule(self, conn: Connection, timers: Sequence[Timer], now: datetime) -> Sequence[Fired]:
+        """A page of entities for each due schedule."""
+        return [await self._schedule(conn, timer, now) for timer in timers]
+
+    async def on_dates(self, conn: Connection, timers: Sequence[Timer], now: datetime) -> Sequence[Fired]:
+        """Orders for entities whose date has come, with their values of now."""
+        wanted = [(timer.tenant_id, timer.command["entityType"], timer.command["entityId"]) for timer in timers]
+        known = await find_entities(conn, wanted)
+        book = await self._rules.read(conn, {timer.tenant_id for timer in timers})
+        fired, orders = list[Fired](), list[OutboxEvent]()
+        for timer, key in zip(timers, wanted, strict=True):
+            active, entity = book.rules.get((timer.tenant_id, timer.command["ruleId"])), known.get(key)
+            gone = active is None or entity is None or entity.removed
+            fired.append(Fired(timer.key, outdated=gone))
+            if active is not None and entity is not None and not entity.removed:
+                occurrence = f"date|{timer.due_at.isoformat()}"
+                orders.append(_order(active.rule, entity, TriggerType.ON_DATE_FIELD, occurrence, timer.due_at, holds=False))
+        await self._outbox.append(conn, orders)
+        return fired
+
+    async def on_scan(self, conn: Connection, timers: Sequence[Timer], now: datetime) -> Sequence[Fired]:
+        """A page of entities that existed before the rule did: their dates are armed."""
+        return [await self._scan(conn, timer, now) for timer in timers]
+
+    async def _schedule(self, conn: Connection, timer: Timer, now: datetime) -> Fired:
+        rule = await self._rule(conn, timer)
+        if rule is None:
+            return Fired(timer.key, outdated=True)
+        place = _place(rule, timer, now)
+        if not place.instants:
+            return Fired(timer.key, next_due=place.next_due, command={**timer.command, "last": now.isoformat()})
+        instant = place.instants[0]
+        told = rule.definition
+        page = await candidates(conn, timer.tenant_id, told.entity_type, told.inactive_for_days, place.after, PAGE)
+        meeting = [entity for entity in page.entities if rule.matches(_as_it_is(entity, instant), now)]
+        occurrence = f"cron|{instant.isoformat()}"
+        orders = [_order(rule, one, TriggerType.SCHEDULED, occurrence, instant, holds=True) for one in meeting]
+        await self._outbox.append(conn, orders)
+        return _go_on(timer, place, page.next, now)
+
+    async def _scan(self, conn: Connection, timer: Timer, now: datetime) -> Fired:
+        rule = await self._rule(conn, timer)
+        if rule is None:
+            return Fired(timer.key, outdated=True)
+        calendar = await calendar_of(conn, timer.tenant_id)
+        page = await candidates(conn, timer.tenant_id, rule.definition.entity_type, None, timer.command["after"], PAGE)
+        await arm(conn, [one for entity in page.entities if (one := _timer_for(rule, entity, now, calendar))])
+        if page.next is None:
+            return Fired(timer.key)
+        return Fired(timer.key, next_due=now, command={**timer.command, "after": page.next})
+
+    async def _rule(self, conn: Connection, timer: Timer) -> CompiledRule | None:
+        """The rule in the version that armed the timer; None when another counts now, or none."""
+        book = await self._rules.read(conn, [timer.tenant_id])
+        active = book.rules.get((timer.tenant_id, timer.command["ruleId"]))
+        return active.rule if active is not None and active.rule.version == timer.entry else None
+
+
+def _place(rule: CompiledRule, timer: Timer, now: datetime) -> _Page:
+    command: Mapping[str, Any] = timer.command
+    if "instants" in command:
+        instants = tuple(datetime.fromisoformat(text) for text in command["instants"])
+        return _Page(instants, command["after"], datetime.fromisoformat(command["next"]))
+    told = rule.definition
+    assert told.cron_expression is not None, "a rule without it is refused when it is saved"
+    last = datetime.fromisoformat(command["last"])
+    due = due_fires(told.cron_expression, command["zone"], last, now, told.catch_up, MOST_CAUGHT_UP)
+    return _Page(due.fire, "", due.next)
+
+
+def _go_on(timer: Timer, place: _Page, after: str | None, now: datetime) -> Fired:
+    """The next page, the next instant, or the next time."""
+    rest = place.instants if after is not None else place.instants[1:]
+    kept = {name: timer.command[name] for name in ("ruleId", "zone")}
+    if not rest:
+        return Fired(timer.key, next_due=place.next_due, command={**kept, "last": place.instants[-1].isoformat()})
+    told = {"instants": [instant.isoformat() for instant in rest], "after": after or "", "next": place.next_due.isoformat()}
+    return Fired(timer.key, next_due=now, command={**kept, "last": timer.command["last"], **told})
+
+
+def _timer_for(rule: CompiledRule, entity: Entity, now: datetime, calendar: Calendar) -> Timer | None:
+    due = due_of(rule.definition, entity.values, calendar)
+    if due is None or due <= now:
+        return None
+    key = timer_key(rule.rule_id, entity.entity_type, entity.entity_id)
+    # What an event says from now on counts more than what the scan has seen.
+    return date_timer(rule, entity.key, key, due, entity.subject_id, entity.changed_at - timedelta(microseconds=1))
+
+
+def _as_it_is(entity: Entity, at: datetime) -> Change:
+    return Change(entity.tenant_id, entity.entity_type, entity.entity_id, "UPDATE", None, entity.values, (), "WORKFLOW", (), at)
+
+
+def _order(
+    rule: CompiledRule, entity: Entity, trigger: TriggerType, occurrence: str, at: datetime, *, holds: bool
+) -> OutboxEvent:
+    order = StartRule(
+        rule_id=rule.rule_id,
+        occurrence=occurrence,
+        trigger_type=trigger,
+        entity_type=entity.entity_type,
+        entity_id=entity.entity_id,
+        subject_id=entity.subject_id,
+        new_values=dict(entity.values),
+        timestamp=at,
+        conditions_hold=holds,
+    )
+    return start_ordered(order, entity.tenant_id, link(rule.rule_id), at)

@@ -166,14 +166,15 @@ async def test_a_person_without_the_readers_role_reads_nothing(served: Served) -
 async def test_a_long_document_hangs_nobody_else(served: Served) -> None:
     """What is refused is read slowly, to say where it is wrong: the door answers others meanwhile."""
     variables = f'{{"a": [{"0," * 300_000}0], "a": 1}}'
-    began = time.monotonic()
+    # This thread's own time, so that it does not matter what else the machine does.
+    began = time.thread_time()
     names_in(variables)
-    alone, beats = time.monotonic() - began, [time.monotonic()]
+    alone, beats = time.thread_time() - began, [time.thread_time()]
 
     async def beat() -> None:
         while True:
             await asyncio.sleep(0.01)
-            beats.append(time.monotonic())
+            beats.append(time.thread_time())
 
     beating = asyncio.create_task(beat())
     refused = await served.store(variables=variables)

@@ -6,6 +6,7 @@ A unit test that asks for none starts none. How the session's servers are found:
 import shutil
 from collections.abc import Callable, Iterator
 
+import hypothesis
 import pytest
 
 from runtime.stack.asking import ask
@@ -15,6 +16,16 @@ from tests.infrastructure import databases, servers
 from tests.infrastructure.databases import ClonedDatabase
 from tests.infrastructure.scratch import new_scratch
 from tests.infrastructure.topics import FreshKafka
+
+# The same examples in every run, however long each takes: what fails, fails again. `--hypothesis-profile=default` tries others.
+hypothesis.settings.register_profile(
+    "suite",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("suite")
 
 _TAKEN = pytest.StashKey[dict[str, str]]()
 

@@ -105,9 +105,9 @@ def test_the_tutorials_commands_do_what_it_says(kept_demo: KeptDemo) -> None:
 @pytest.mark.timeout(120)
 async def test_stopping_it_as_the_demo_says_leaves_no_process(kept_demo: KeptDemo) -> None:
     os.kill(kept_demo.supervisor, signal.SIGTERM)
-    await until(lambda: not _processes_of(kept_demo.home, "run\0all"), deadline=40, what="the end of the supervisor")
+    await until(lambda: not _processes_of(kept_demo.home, "run\0all"), what="the end of the supervisor")
     assert _casestream(["down"], kept_demo.environment).returncode == 0
-    await until(lambda: not _processes_of(kept_demo.home), deadline=20, what="the end of every process of the demo")
+    await until(lambda: not _processes_of(kept_demo.home), what="the end of every process of the demo")
 
 
 def _casestream(arguments: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:

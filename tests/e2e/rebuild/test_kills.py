@@ -1,6 +1,5 @@
 """kill -9 of whatever rebuilds, compares, switches or retires, at every step: the next process goes on (P5, P6)."""
 
-import asyncio
 import random
 from typing import Any
 from uuid import UUID
@@ -78,7 +77,7 @@ async def test_a_rebuild_killed_at_every_step_ends_with_the_rows_of_the_live_tab
 
         count += await history(world, random.Random(12), 12, 20)
         await until(lambda: passed(world, 1, count), 60, "version 1 to read")
-        await until(lambda: same_rows(world), 30, "version 2 to have the rows of version 1")
+        await until(lambda: same_rows(world), what="version 2 to have the rows of version 1")
         assert await world.children(2) == await world.children(1)
         last.end()
 
@@ -125,14 +124,13 @@ async def test_several_processes_share_the_slices_and_one_killed_is_not_missed(w
         # Slow enough that the kill falls into it.
         rebuild = await world.order("store", rate=40, workers=4)
         others = [fleet.start() for _ in range(2)]
-        await until(lambda: is_scanning(world, rebuild), 60, "the scan")
-        await asyncio.sleep(0.5)
+        await until(lambda: has_scanned(world, rebuild, 20), 60, "the scan")
         others[0].kill()
         first.kill()
         await until(lambda: is_ready(world, rebuild), 90, "the rebuild to be ready")
         await until(lambda: same_rows(world), 60, "equal rows")
 
 
-async def is_scanning(world: World, rebuild: UUID) -> bool:
-    rows = await world.look("select sum(scanned) as n from rebuild_slices where rebuild_id = $1", rebuild)
-    return bool(rows[0]["n"])
+async def has_scanned(world: World, rebuild: UUID, count: int) -> bool:
+    rows = await world.look("select coalesce(sum(scanned), 0)::int as n from rebuild_slices where rebuild_id = $1", rebuild)
+    return bool(rows[0]["n"] >= count)

@@ -75,7 +75,7 @@ async def test_a_rebuild_goes_on_while_snapshots_arrive_and_loses_none(world: Wo
         await living
     assert stored > 10
     await world.applied(1, count + stored)
-    await until(lambda: equal(world, ready["version"]), 20, "equal rows and child rows")
+    await until(lambda: equal(world, ready["version"]), what="equal rows and child rows")
 
 
 async def equal(world: World, version: int) -> bool:
@@ -132,7 +132,7 @@ async def test_a_second_order_names_the_first_and_a_cancelled_one_leaves_nothing
     if isinstance(cancelled, Rejected):
         return  # it was ready first: then it is retired, not cancelled
     (row,) = await world.look("select order_id from projection_orders where kind = 'retire'")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while (await world.look("select state from projection_orders where order_id = $1", row["order_id"]))[0][
             "state"
         ] != "done":

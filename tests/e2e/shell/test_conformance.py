@@ -56,7 +56,7 @@ class Bench:
     async def produce(self, messages: list[Any]) -> None:
         await produce(self.kafka, self.subject.topic, messages)
 
-    async def becomes(self, expected: dict[str, Applied], deadline: float = 30.0) -> None:
+    async def becomes(self, expected: dict[str, Applied], deadline: float = 60.0) -> None:
         """Waits until exactly this was applied and every record was read; fails with what there is instead."""
         expected = self.subject.expected(expected)
 

@@ -31,7 +31,7 @@ async def casestream(environ: dict[str, str], *arguments: str, expect: int = 0) 
         sys.executable, "-m", "runtime.cli", "--output", "json", *arguments,
         env=_environment(environ), cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    out, err = await asyncio.wait_for(process.communicate(), 60)
+    out, err = await asyncio.wait_for(process.communicate(), 300)
     assert process.returncode == expect, f"{' '.join(arguments)} ended with {process.returncode}: {err.decode()}"
     return json.loads(out) if out.strip() and expect in (0, 4) else err.decode()
 

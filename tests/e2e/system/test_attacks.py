@@ -8,8 +8,6 @@ from tests.torture.system.fleet import LEAVE_SECONDS
 from tests.torture.system.verdict import sound
 from tests.torture.system.world import World
 
-pytestmark = pytest.mark.timeout(240)
-
 VICTIMS = ("relay-0", "work-items-0", "projections-0", "api-0", "workers-0")
 
 

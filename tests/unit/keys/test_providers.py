@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from runtime.keys.local_keks import LocalKeks, new_kek, read_kek_file
+from runtime.keys.local_keks import LocalKeks, read_kek_file
 from runtime.keys.providers import PROVIDERS, Binding, Wrapped, open_provider, refuse_in_production
 from runtime.settings import KeySettings, Settings
 from runtime.stack.home import Home

@@ -16,8 +16,8 @@
 """
 
 from processors.shell.consumer import GroupMember
-from processors.shell.messages import Aggregate, Message
+from processors.shell.messages import Aggregate, Message, Position
 from processors.shell.processor import Decided, Processor
 from processors.shell.sequences import AppliedSequences
 
-__all__ = ["Aggregate", "AppliedSequences", "Decided", "GroupMember", "Message", "Processor"]
+__all__ = ["Aggregate", "AppliedSequences", "Decided", "GroupMember", "Message", "Position", "Processor"]

@@ -15,6 +15,7 @@ what is stored between the two would be in neither (CD-13).
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -55,9 +56,10 @@ class Conductor:
     """`scan` plans versions and asks for tenants; `worker` reads and writes positions, slices and the store's bounds."""
 
     def __init__(
-        self, settings: Settings, scan: asyncpg.Pool, worker: asyncpg.Pool, find_table: FindTable = present_table
+        self, settings: Settings, scan: asyncpg.Pool, worker: asyncpg.Pool, find_table: FindTable | None = None
     ) -> None:
-        self._settings, self._scan, self._worker, self._find_table = settings, scan, worker, find_table
+        self._settings, self._scan, self._worker = settings, scan, worker
+        self._find_table = find_table or partial(present_table, max_columns=settings.mappings.max_columns)
         self._stack, self._broker = AsyncExitStack(), None
 
     _broker: Broker | None

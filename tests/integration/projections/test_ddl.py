@@ -10,8 +10,9 @@ from domain.cases.mapping.tables import ColumnSpec
 from projections import ddl, ddl_orders
 from projections.ddl_plan import plan_ddl
 from projections.ddl_role import DdlJob
+from projections.rebuild.specs import present_table
 from projections.versions import create_missing_versions, create_version, find_version, list_versions, set_state
-from schemas.errors import NotFound
+from schemas.errors import ConfigurationError, NotFound
 from tests.infrastructure.databases import ClonedDatabase
 from tests.integration.database.conftest import Connect, connect
 from tests.integration.database.test_catalogue import policies_that_disagree_with_grants, undeclared, unsecured
@@ -311,6 +312,19 @@ async def test_first_versions_come_by_themselves_only_in_development(
         assert await conn.fetchval(f"select count(*) from analytics.{NAME}") == 0
     else:
         assert set(states) == {"work_item_board.v1"}
+
+
+@pytest.mark.requirement("CD-12")
+async def test_no_table_is_planned_that_has_more_columns_than_the_setting_allows(
+    connect: Connect, database: ClonedDatabase
+) -> None:
+    conn = await connect("migrate")
+    with pytest.raises(ConfigurationError, match="mapped columns"):
+        await present_table(conn, NAME, max_columns=3)
+    assert await present_table(conn, NAME, max_columns=300) == order_spec()
+    async with asyncpg.create_pool(database.url("migrate"), min_size=1, max_size=2) as pool:
+        await DdlJob(pool, development=True, max_columns=3).round()
+    assert {version.label for version in await list_versions(conn)} == {"work_item_board.v1"}
 
 
 @pytest.mark.requirement("CD-12", "trap-87")

@@ -1,7 +1,7 @@
 -- name: insert_order$
 -- The order's id; nothing when one of its kind is open for the version.
-insert into ddl_orders (order_id, kind, name, version, statement, sha256, reason, requested_by)
-values (:order_id, :kind, :name, :version, :statement, :sha256, :reason, :requested_by)
+insert into ddl_orders (order_id, kind, name, version, statement, sha256, reason, requested_by, while_serving)
+values (:order_id, :kind, :name, :version, :statement, :sha256, :reason, :requested_by, :while_serving)
 on conflict (name, version, kind) where state in ('waiting', 'approved') do nothing
 returning order_id;
 
@@ -28,7 +28,7 @@ select order_id, kind, name, version, statement from ddl_orders where sha256 = :
 
 -- name: lock_open_orders
 -- What waits for approval or execution, oldest first.
-select order_id, kind, name, version, sha256, state, requested_by, attempts
+select order_id, kind, name, version, sha256, state, requested_by, attempts, while_serving
 from ddl_orders
 where state in ('waiting', 'approved')
 order by requested_at, order_id
@@ -43,6 +43,10 @@ returning order_id, kind, name, version;
 -- name: approve_order!
 update ddl_orders set state = 'approved', approved_by = :approved_by, approved_at = cs_now()
 where order_id = :order_id and state = 'waiting';
+
+-- name: lock_serving$
+-- What the view of a table shows, until the end of the transaction.
+select serving_version from projection_tables where name = :name for update;
 
 -- name: finish_order!
 update ddl_orders set state = 'executed', executed_at = cs_now(), attempts = attempts + 1, error = null where order_id = :order_id;

@@ -34,7 +34,7 @@ from runtime.pauses import pause
 from runtime.postgres import is_transient, tenants_transaction
 from runtime.settings import Settings
 from runtime.sql import load_queries
-from schemas.errors import NotFound, TransientError
+from schemas.errors import NotFound, Rejected, TransientError
 
 log = get_logger(__name__)
 queries = load_queries(__file__, "rebuild.sql")
@@ -137,11 +137,12 @@ class OrderClerk:
         if ddl is None:
             async with self._worker.acquire() as conn:
                 reason = row["reason"] or ("switched back" if row["kind"] == "switch-back" else "")
-                refused = await commands.refuse_switching(conn, row["name"], row["version"], reason)
-            if refused is not None:
-                await self._end(row, "refused", refused.message)
+                judged = await commands.judge_switching(conn, row["name"], row["version"], reason)
+            if isinstance(judged, Rejected):
+                await self._end(row, "refused", judged.message)
                 return
-            await self._order_ddl(row, "switch")
+            # Another switch may come first: the owner role asks at the last moment which version serves.
+            await self._order_ddl(row, "switch", judged.while_serving)
             return
         await self._follow(row, ddl, f"the view shows version {row['version']}")
 
@@ -177,9 +178,10 @@ class OrderClerk:
                 conn, name=row["name"], version=row["version"], kind=kind, since=row["requested_at"]
             )
 
-    async def _order_ddl(self, row: Row, kind: ddl_orders.Kind) -> None:
+    async def _order_ddl(self, row: Row, kind: ddl_orders.Kind, while_serving: int | None = None) -> None:
         async with self._scan.acquire() as conn, conn.transaction():
-            await ddl_orders.order(conn, kind, row["name"], row["version"], by=row["requested_by"], reason=row["reason"])
+            who, why = row["requested_by"], row["reason"]
+            await ddl_orders.order(conn, kind, row["name"], row["version"], by=who, reason=why, while_serving=while_serving)
         await reach("orders.after-order")
         await self._wait(row, "waits for the ddl job (`casestream ddl list` shows what it waits for)")
 

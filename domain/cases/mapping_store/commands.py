@@ -9,7 +9,7 @@ graph that is changing. A publication says which tables follow from other mappin
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from domain.audit import append
@@ -26,7 +26,8 @@ MOST_PROBLEMS = 200
 
 @dataclass(frozen=True, slots=True)
 class Editor:
-    """Who changes mappings. They belong to the installation; the tenant says only where the audit log keeps it."""
+    """Who changes mappings. They belong to the installation: what counts for all tenants is recorded where all may read it,
+    under '', and in the editor's tenant like everything else that the editor does."""
 
     tenant_id: str
     actor: str
@@ -138,7 +139,7 @@ async def publish(
     await queries.enable_drafts(conn, class_names=names, actor=editor.actor, reason=reason)
     tables = await _changed(conn, before, after)
     for name in names:
-        await _audit(conn, editor, "mapping.published", name, reason, _detail(versions[name], tables))
+        await _audit_for_all(conn, editor, "mapping.published", name, reason, _detail(versions[name], tables))
     return [Changed(name, versions[name], "enabled", heads.revision(name) + 1, warnings, tables) for name in names]
 
 
@@ -169,7 +170,7 @@ async def disable(
         return refused(errors)
     await queries.disable_version(conn, class_name=name, version=wanted, actor=editor.actor, reason=reason)
     tables = await _changed(conn, before, after)
-    await _audit(conn, editor, "mapping.disabled", name, reason, _detail(wanted, tables))
+    await _audit_for_all(conn, editor, "mapping.disabled", name, reason, _detail(wanted, tables))
     return Changed(name, wanted, "disabled", heads.revision(name) + 1, warnings, tables)
 
 
@@ -244,6 +245,14 @@ def _columns(drafts: Sequence[Draft]) -> dict[str, list[str]]:
 
 def _detail(version: int, tables: Sequence[TableChange]) -> dict[str, object]:
     return {"version": version, "tables": [asdict(table) for table in tables]}
+
+
+async def _audit_for_all(
+    conn: Connection, editor: Editor, action: str, class_name: str, reason: str, detail: Mapping[str, object]
+) -> None:
+    """Other tenants learn what was changed and by which user, not whose user it is."""
+    for tenant_id in dict.fromkeys((editor.tenant_id, "")):
+        await _audit(conn, replace(editor, tenant_id=tenant_id), action, class_name, reason, detail)
 
 
 async def _audit(

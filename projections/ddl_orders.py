@@ -230,13 +230,23 @@ async def _show(conn: Connection, view: ddl.View) -> None:
     table = f"{ddl.SCHEMA}.{ddl.quote(ddl.table_name(view.name, view.version))}"
     types = {row["name"]: row["type"] for row in await queries.column_types(conn, table_name=table)}
     replace = bool(old) and ddl.may_replace(old, [(name, types[name]) for name, _ in view.columns])
-    readers = [] if replace else await queries.list_readers(conn, view=named)
+    rights: list[str] = []
     if old and not replace:
         await _refuse_dependents(conn, named)
-    for statement in view.statements(replace=replace):
+        rights = kept_rights(view, [ddl.Right(**row) for row in await queries.list_rights(conn, view=named)])
+    for statement in (*view.statements(replace=replace), *rights):
         await conn.execute(statement)
-    for role in {row["role"] for row in readers} - {*ddl.READERS, "public"}:
-        await conn.execute(f"grant select on {ddl.view_place(view.name)} to {ddl.quote(role)}")
+
+
+def kept_rights(view: ddl.View, rights: Sequence[ddl.Right]) -> list[str]:
+    """The statements that give back what a view made anew would lose. Raises Refused with what cannot be given back."""
+    named = f"{ddl.VIEW_SCHEMA}.{ddl.quote(view.name)}"
+    if handed := [f"{right.role} from {right.given_by}" for right in rights if right.given_by]:
+        raise Refused(f"rights to {named} were handed on ({', '.join(handed)}): revoke them, switch, then hand them on again")
+    shown = {name for name, _ in view.columns}
+    if lost := [f"{right.role} on {right.column_name}" for right in rights if right.column_name not in (None, *shown)]:
+        raise Refused(f"columns of {named} go to which somebody has a right ({', '.join(lost)}): revoke it, then switch")
+    return [right.statement(ddl.view_place(view.name)) for right in rights]
 
 
 async def _refuse_dependents(conn: Connection, named: str) -> None:

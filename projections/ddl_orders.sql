@@ -91,14 +91,20 @@ join pg_class c on c.oid = r.ev_class
 where d.refclassid = 'pg_class'::regclass and d.refobjid = to_regclass(:view) and c.oid <> to_regclass(:view)
 order by 1;
 
--- name: list_readers
--- Who else may read a view: a view made anew gives them back what they had.
-select coalesce(r.rolname::text, 'public') as role
-from pg_class c
-cross join lateral aclexplode(c.relacl) x
+-- name: list_rights
+-- Who may do what with a view or with a column of it, besides its owner; who gave it, where that was somebody else.
+select coalesce(r.rolname::text, 'public') as role, x.privilege_type as privilege, p.attname as column_name,
+       x.is_grantable as grantable, case when x.grantor <> p.owner then g.rolname::text end as given_by
+from (select c.relowner as owner, null::name as attname, c.relacl as acl from pg_class c where c.oid = to_regclass(:view)
+      union all
+      select c.relowner, a.attname, a.attacl
+      from pg_class c join pg_attribute a on a.attrelid = c.oid
+      where c.oid = to_regclass(:view) and a.attnum > 0 and not a.attisdropped) p
+cross join lateral aclexplode(p.acl) x
 left join pg_roles r on r.oid = x.grantee
-where c.oid = to_regclass(:view) and x.privilege_type = 'SELECT' and x.grantee <> c.relowner
-order by 1;
+join pg_roles g on g.oid = x.grantor
+where x.grantee <> p.owner
+order by 1, 3 nulls first, 2;
 
 -- name: seconds_in_state$
 select extract(epoch from cs_now() - state_since)::double precision from projection_versions

@@ -200,6 +200,61 @@ async def test_a_switch_keeps_the_rights_of_others_and_refuses_where_somebodys_v
     assert comment == "Serves version 3"
 
 
+_RIGHTS = (
+    "select relacl::text[] as whole, (select array_agg(attname || attacl::text order by attname) from pg_attribute "
+    "where attrelid = c.oid and attacl is not null and not attisdropped) as columns from pg_class c where oid = to_regclass($1)"
+)
+
+
+@pytest.mark.requirement("CD-12")
+async def test_a_view_that_is_made_anew_keeps_columns_rights_and_grant_options(connect: Connect) -> None:
+    conn = await connect("migrate")
+    view = "analytics.case_plain_small"
+    await make_version(conn, small_spec("a:text", "b:text"))
+    await switch(conn, "case_plain_small", 1)
+    await conn.execute(f"grant select on {view} to cs_scan with grant option")
+    await conn.execute(f"grant select (a), references (a) on {view} to cs_worker with grant option")
+    await conn.execute(f"grant select (case_id) on {view} to public")
+    await conn.execute(f"grant update on {view} to cs_worker")
+    [before] = await conn.fetch(_RIGHTS, view)
+    await make_version(conn, small_spec("a:text"))
+    assert (await switch(conn, "case_plain_small", 2)).state == "executed"
+    [after] = await conn.fetch(_RIGHTS, view)
+    assert sorted(after["whole"]) == sorted(before["whole"])
+    assert after["columns"] == before["columns"]
+
+
+@pytest.mark.requirement("CD-12")
+async def test_a_switch_that_would_take_somebodys_right_to_a_column_away_names_it(connect: Connect) -> None:
+    conn = await connect("migrate")
+    await make_version(conn, small_spec("a:text", "b:text"))
+    await switch(conn, "case_plain_small", 1)
+    await conn.execute("grant select (b) on analytics.case_plain_small to cs_worker")
+    await conn.execute("grant select (b) on analytics.case_plain_small to public")
+    await make_version(conn, small_spec("a:text"))
+    refused = await switch(conn, "case_plain_small", 2)
+    assert refused.state == "refused"
+    assert "cs_worker on b, public on b" in refused.error
+    assert await conn.fetchval("select has_column_privilege('cs_worker', 'analytics.case_plain_small', 'b', 'select')")
+    await conn.execute("revoke select (b) on analytics.case_plain_small from cs_worker, public")
+    assert (await switch(conn, "case_plain_small", 2)).state == "executed"
+
+
+@pytest.mark.requirement("CD-12")
+@pytest.mark.parametrize("column", ["", " (a)"])
+async def test_a_switch_refuses_where_somebody_handed_a_right_on(connect: Connect, column: str) -> None:
+    """Only its giver can give it again, and the owner role is not the giver."""
+    conn = await connect("migrate")
+    await make_version(conn, small_spec("a:text", "b:text"))
+    await switch(conn, "case_plain_small", 1)
+    await conn.execute(f"grant select{column} on analytics.case_plain_small to cs_api with grant option")
+    giver = await connect("api")
+    await giver.execute(f"grant select{column} on analytics.case_plain_small to cs_worker")
+    await make_version(conn, small_spec("a:text"))
+    refused = await switch(conn, "case_plain_small", 2)
+    assert (refused.state, "cs_worker from cs_api" in refused.error) == ("refused", True)
+
+
 @pytest.mark.requirement("CD-12")
 async def test_a_retired_version_goes_with_its_positions_when_its_consumers_have_left(connect: Connect) -> None:
     conn = await connect("migrate")

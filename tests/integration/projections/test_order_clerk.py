@@ -68,19 +68,21 @@ async def test_of_two_switches_at_once_the_second_is_not_allowed_by_a_comparison
     owner = await asyncpg.connect(database.url("migrate"))
     await _three_versions(owner)
     clerk = OrderClerk(settings_for(database, tmp_path), pools["scan"], pools["worker"], "test", kinds=MOVES)
+    ids = []
     for version, why in ((2, ""), (3, reason)):
         async with pools["worker"].acquire() as conn:
             ordered = await commands.order_switch(conn, OPERATOR, NAME, version, why)
         assert not isinstance(ordered, Rejected), ordered
-        assert await clerk.next(ordered["order_id"])
+        ids.append(ordered["order_id"])
+        assert await clerk.next(ids[-1])
     first, second = await ddl_orders.execute_open(owner, development=False)
     assert (first.version, first.state) == (2, "executed")
     assert second.state == ("executed" if reason else "refused"), second
     assert [one.version for one in await list_versions(owner, NAME, states=["serving"])] == [serves]
     if not reason:
-        await owner.execute("update projection_orders set expires_at = '-infinity' where order_id = $1", ordered["order_id"])
-        assert await clerk.next(ordered["order_id"])
-        ended = await commands.find_order(owner, ordered["order_id"])
+        await owner.execute("update projection_orders set expires_at = '-infinity' where order_id = $1", ids[-1])
+        assert await clerk.next(ids[-1])
+        ended = await commands.find_order(owner, ids[-1])
         assert ended["state"] == "refused"
         assert ended["message"] == (
             "version 3 was compared with version 1, but version 2 serves now: verify version 3 again, then switch"

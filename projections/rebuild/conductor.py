@@ -27,7 +27,7 @@ from domain.operations.endings import close
 from domain.rebuilds import commands
 from domain.rebuilds.decisions import Event, lay_slices, over_budget, refuse_incomplete
 from projections import ddl_orders
-from projections.rebuild import slices
+from projections.rebuild import metrics, slices
 from projections.rebuild.measuring import Measure, find_positions, measure, set_goals
 from projections.rebuild.specs import present_table, topics_of
 from projections.rebuild.topics import Broker, broker
@@ -81,7 +81,9 @@ class Conductor:
 
     async def round(self) -> None:
         """Move each open rebuild on by one step. A rebuild that fails in an unforeseen way ends alone."""
-        for row in await commands.queries.list_open_rebuilds(self._worker):
+        rows = await commands.queries.list_open_rebuilds(self._worker)
+        metrics.show(rows)
+        for row in rows:
             try:
                 await self.step(row)
             except Exception as error:

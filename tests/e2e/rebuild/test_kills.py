@@ -28,7 +28,7 @@ STEPS = [
 ]
 COMPARING = ["orders.after-claim", "parity.after-note", "parity.in-snapshot"]
 SWITCHING = ["orders.after-claim", "orders.after-order"]
-RETIRING = ["orders.after-retire", "orders.after-order"]
+RETIRING = ["orders.after-retire", "orders.after-order", "orders.after-drop"]
 
 
 async def serves(world: World, version: int) -> bool:

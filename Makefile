@@ -9,6 +9,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 UV_VERSION := 0.13.8
+# The suite mostly waits, so three workers fill two cores; each starts servers of its own. On servers that are given there is one.
+WORKERS ?= $(if $(DATABASE_URL)$(KAFKA_BOOTSTRAP_SERVERS),0,3)
 
 .PHONY: help install demo up down test check bench torture docs fmt lock audit clean
 
@@ -35,7 +37,7 @@ down: install ## stop the local stack; no process is left
 	@$(BIN)/casestream down
 
 test: install ## the suite: unit, integration, e2e, one round of every torture step
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: install ## lint, types, import boundaries, schemas, lock files, metadata, requirements
 	$(BIN)/python -m checks

@@ -64,7 +64,7 @@ async def put_mapping_draft(request: DoorRequest, class_name: ClassName, body: D
 
     async def effect(conn: Connection) -> Response:
         draft = Draft(class_name, body.definition, body.reason, expected)
-        outcome = await commands.save_drafts(conn, request.door.classes, _editor(request), [draft])
+        outcome = await commands.save_drafts(conn, request.door.classes, _editor(request), [draft], max_columns=_limit(request))
         if isinstance(outcome, Rejected) and outcome.code == "ConflictState" and "if-match" not in request.headers:
             raise Problem("IfMatchRequired", "The class exists: read it first and send its ETag as If-Match.")
         return _changed(request, outcome, expected, "/definition")
@@ -79,7 +79,9 @@ async def publish_mapping(request: DoorRequest, class_name: ClassName, body: Pub
 
     async def effect(conn: Connection) -> Response:
         order = Order(class_name, expected)
-        outcome = await commands.publish(conn, request.door.classes, _editor(request), [order], body.reason)
+        outcome = await commands.publish(
+            conn, request.door.classes, _editor(request), [order], body.reason, max_columns=_limit(request)
+        )
         return _changed(request, outcome, expected)
 
     return await request.in_transaction(effect)
@@ -91,7 +93,9 @@ async def disable_mapping(request: DoorRequest, class_name: ClassName, body: Dis
 
     async def effect(conn: Connection) -> Response:
         order = Order(class_name, expected)
-        outcome = await commands.disable(conn, request.door.classes, _editor(request), order, body.reason, body.version)
+        outcome = await commands.disable(
+            conn, request.door.classes, _editor(request), order, body.reason, body.version, max_columns=_limit(request)
+        )
         return _changed(request, outcome if isinstance(outcome, Rejected) else [outcome], expected)
 
     return await request.in_transaction(effect)
@@ -179,6 +183,10 @@ def _table_plan(door: Door, spec: TableSpec, version: int, built_from: str) -> d
         "fingerprint": fingerprint,
         "statements": [] if unchanged or door.statements_of is None else list(door.statements_of(spec, number)),
     }
+
+
+def _limit(request: DoorRequest) -> int:
+    return request.door.settings.mappings.max_columns
 
 
 def _editor(request: DoorRequest) -> Editor:

@@ -121,7 +121,7 @@ def _refused(problem: PathProblem) -> Problem:
 
 async def _preview(request: DoorRequest, graph: Graph, class_name: str, column: str, body: PathCheck) -> dict[str, Any]:
     entry = MappingEntry(column, body.path, body.type, location="the request")
-    found = await asyncio.to_thread(planning.preview, graph, class_name, entry)
+    found = await asyncio.to_thread(planning.preview, graph, class_name, entry, request.door.settings.mappings.max_columns)
     async with transaction(request.door.pool, request.principal.tenant_id) as conn:
         tables = [] if found.errors else await table_plans(conn, request.door, found.specs)
     return {"tables": tables, "problems": problem_views(located(found.errors, {}))}

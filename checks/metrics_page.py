@@ -14,6 +14,7 @@ MODULES = {
     "api.edge": "api",
     "outbox_relay.metrics": "relay",
     "processors.shell.metrics": "work-items, projections",
+    "projections.rebuild.metrics": "projections",
     "workers.effects.metrics": "effects",
     "workers.metrics": "workers, timers",
 }

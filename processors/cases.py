@@ -35,13 +35,21 @@ class Cases:
     def __init__(self, outbox: Outbox, keys: Keys, classes: FollowedClasses) -> None:
         self._outbox, self._keys, self._classes = outbox, keys, classes
         self.sequences = AppliedSequences()
+        self._names: batch.Names = {}
 
     def key(self, message: Message) -> Hashable:
         return _asked(message).key
 
+    async def prepare(self, conn: Connection, messages: Sequence[Message]) -> None:
+        """A key service may be slow: the ring asks it now."""
+        known = await self._classes.read(conn)
+        self._names = await batch.warm_keys(self._keys, known, [_asked(message) for message in messages])
+
     async def load(self, conn: Connection, messages: Sequence[Message]) -> dict[Any, batch.State]:
         known = await self._classes.read(conn)
-        return await batch.load(conn, self._keys, known, [_asked(message) for message in messages])
+        # Read once, kept no longer: the texts are a person's data.
+        names, self._names = self._names, {}
+        return await batch.load(conn, self._keys, known, [_asked(message) for message in messages], names)
 
     def decide(self, state: batch.State | None, message: Message, now: datetime) -> Decided[batch.State, batch.Ruling]:
         assert state is not None, "load gives every message's key a state"

@@ -5,6 +5,7 @@ for by name: a mapping change that alters rows is another version, with a table 
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 
 from domain.cases.conversions import ColumnType
@@ -118,6 +119,24 @@ class View:
                 if comment
             ),
         ]
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """What a role may do with a view, or with one column of it. `given_by`: somebody else than the owner handed it on."""
+
+    role: str
+    privilege: str
+    column_name: str | None
+    grantable: bool
+    given_by: str | None
+
+    def statement(self, target: str) -> str:
+        """The grant that gives it again. A privilege is the catalogue's own word."""
+        column = f" ({quote(self.column_name)})" if self.column_name else ""
+        role = "public" if self.role == "public" else quote(self.role)
+        option = " with grant option" if self.grantable else ""
+        return f"grant {self.privilege}{column} on {target} to {role}{option}"
 
 
 def views_of(spec: TableSpec, version: int) -> list[View]:

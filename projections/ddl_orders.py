@@ -61,8 +61,18 @@ class Executed:
     error: str = ""
 
 
-async def order(conn: Connection, kind: Kind, name: str, version: int, *, by: str, reason: str = "") -> UUID:
-    """Queue it, or the id of the open order of the same kind. Raises NotFound, ValueError for a spec that lint refuses."""
+async def order(
+    conn: Connection,
+    kind: Kind,
+    name: str,
+    version: int,
+    *,
+    by: str,
+    reason: str = "",
+    while_serving: int | None = None,
+) -> UUID:
+    """Queue it, or the id of the open order of the same kind. `while_serving`: a switch is refused when another version than
+    this one serves by then; None: whichever does. Raises NotFound, ValueError for a spec that lint refuses."""
     found = await find_version(conn, name, version)
     statements = fixed_statements(kind, found)
     order_id = await queries.insert_order(
@@ -75,6 +85,7 @@ async def order(conn: Connection, kind: Kind, name: str, version: int, *, by: st
         sha256=ddl.digest(statements),
         reason=reason,
         requested_by=by,
+        while_serving=while_serving,
     )
     if order_id is None:
         order_id = await queries.find_open_order(conn, name=name, version=version, kind=kind)
@@ -155,7 +166,20 @@ async def _do(conn: Connection, kind: Kind, version: TableVersion, order: Mappin
     statements = fixed_statements(kind, version)
     if ddl.digest(statements) != order["sha256"]:
         raise Refused("the statements of this release are not those that were ordered: order it again and look at them")
+    await _require_serving(conn, version, order["while_serving"])
     await _STEPS[kind](conn, version, statements)
+
+
+async def _require_serving(conn: Connection, version: TableVersion, expected: int | None) -> None:
+    """A comparison says nothing about a version that it has not seen."""
+    if expected is None:
+        return
+    now = await queries.lock_serving(conn, name=version.name)
+    if now != expected:
+        raise Refused(
+            f"version {version.version} was compared with version {expected}, but version {now} serves now:"
+            f" verify version {version.version} again, then switch"
+        )
 
 
 async def _create(conn: Connection, version: TableVersion, statements: Sequence[str]) -> None:
@@ -206,13 +230,23 @@ async def _show(conn: Connection, view: ddl.View) -> None:
     table = f"{ddl.SCHEMA}.{ddl.quote(ddl.table_name(view.name, view.version))}"
     types = {row["name"]: row["type"] for row in await queries.column_types(conn, table_name=table)}
     replace = bool(old) and ddl.may_replace(old, [(name, types[name]) for name, _ in view.columns])
-    readers = [] if replace else await queries.list_readers(conn, view=named)
+    rights: list[str] = []
     if old and not replace:
         await _refuse_dependents(conn, named)
-    for statement in view.statements(replace=replace):
+        rights = kept_rights(view, [ddl.Right(**row) for row in await queries.list_rights(conn, view=named)])
+    for statement in (*view.statements(replace=replace), *rights):
         await conn.execute(statement)
-    for role in {row["role"] for row in readers} - {*ddl.READERS, "public"}:
-        await conn.execute(f"grant select on {ddl.view_place(view.name)} to {ddl.quote(role)}")
+
+
+def kept_rights(view: ddl.View, rights: Sequence[ddl.Right]) -> list[str]:
+    """The statements that give back what a view made anew would lose. Raises Refused with what cannot be given back."""
+    named = f"{ddl.VIEW_SCHEMA}.{ddl.quote(view.name)}"
+    if handed := [f"{right.role} from {right.given_by}" for right in rights if right.given_by]:
+        raise Refused(f"rights to {named} were handed on ({', '.join(handed)}): revoke them, switch, then hand them on again")
+    shown = {name for name, _ in view.columns}
+    if lost := [f"{right.role} on {right.column_name}" for right in rights if right.column_name not in (None, *shown)]:
+        raise Refused(f"columns of {named} go to which somebody has a right ({', '.join(lost)}): revoke it, then switch")
+    return [right.statement(ddl.view_place(view.name)) for right in rights]
 
 
 async def _refuse_dependents(conn: Connection, named: str) -> None:

@@ -1,7 +1,7 @@
 -- name: insert_order$
 -- The order's id; nothing when one of its kind is open for the version.
-insert into ddl_orders (order_id, kind, name, version, statement, sha256, reason, requested_by)
-values (:order_id, :kind, :name, :version, :statement, :sha256, :reason, :requested_by)
+insert into ddl_orders (order_id, kind, name, version, statement, sha256, reason, requested_by, while_serving)
+values (:order_id, :kind, :name, :version, :statement, :sha256, :reason, :requested_by, :while_serving)
 on conflict (name, version, kind) where state in ('waiting', 'approved') do nothing
 returning order_id;
 
@@ -28,7 +28,7 @@ select order_id, kind, name, version, statement from ddl_orders where sha256 = :
 
 -- name: lock_open_orders
 -- What waits for approval or execution, oldest first.
-select order_id, kind, name, version, sha256, state, requested_by, attempts
+select order_id, kind, name, version, sha256, state, requested_by, attempts, while_serving
 from ddl_orders
 where state in ('waiting', 'approved')
 order by requested_at, order_id
@@ -43,6 +43,10 @@ returning order_id, kind, name, version;
 -- name: approve_order!
 update ddl_orders set state = 'approved', approved_by = :approved_by, approved_at = cs_now()
 where order_id = :order_id and state = 'waiting';
+
+-- name: lock_serving$
+-- What the view of a table shows, until the end of the transaction.
+select serving_version from projection_tables where name = :name for update;
 
 -- name: finish_order!
 update ddl_orders set state = 'executed', executed_at = cs_now(), attempts = attempts + 1, error = null where order_id = :order_id;
@@ -87,14 +91,20 @@ join pg_class c on c.oid = r.ev_class
 where d.refclassid = 'pg_class'::regclass and d.refobjid = to_regclass(:view) and c.oid <> to_regclass(:view)
 order by 1;
 
--- name: list_readers
--- Who else may read a view: a view made anew gives them back what they had.
-select coalesce(r.rolname::text, 'public') as role
-from pg_class c
-cross join lateral aclexplode(c.relacl) x
+-- name: list_rights
+-- Who may do what with a view or with a column of it, besides its owner; who gave it, where that was somebody else.
+select coalesce(r.rolname::text, 'public') as role, x.privilege_type as privilege, p.attname as column_name,
+       x.is_grantable as grantable, case when x.grantor <> p.owner then g.rolname::text end as given_by
+from (select c.relowner as owner, null::name as attname, c.relacl as acl from pg_class c where c.oid = to_regclass(:view)
+      union all
+      select c.relowner, a.attname, a.attacl
+      from pg_class c join pg_attribute a on a.attrelid = c.oid
+      where c.oid = to_regclass(:view) and a.attnum > 0 and not a.attisdropped) p
+cross join lateral aclexplode(p.acl) x
 left join pg_roles r on r.oid = x.grantee
-where c.oid = to_regclass(:view) and x.privilege_type = 'SELECT' and x.grantee <> c.relowner
-order by 1;
+join pg_roles g on g.oid = x.grantor
+where x.grantee <> p.owner
+order by 1, 3 nulls first, 2;
 
 -- name: seconds_in_state$
 select extract(epoch from cs_now() - state_since)::double precision from projection_versions

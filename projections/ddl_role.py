@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import asyncpg
 
-from domain.cases.mapping.tables import TableSpec, table_specs
+from domain.cases.mapping.tables import MAX_COLUMNS, TableSpec, table_specs
 from domain.cases.mapping_store import load_graph, released_files
 from domain.cases.mapping_store.graph import generation
 from projections import ddl_orders
@@ -34,7 +34,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Until `stop`; whoever holds the lease works, the others stand by."""
     pool = await open_pool(settings, "migrate", size=2)
     owner = f"{settings.instance}/{os.getpid()}/{secrets.token_hex(3)}"
-    job = DdlJob(pool, development=settings.environment == "development")
+    job = DdlJob(pool, development=settings.environment == "development", max_columns=settings.mappings.max_columns)
     try:
         await Leadership(pool, LEASE, owner).run(lambda lease: job.lead(lease, stop), stop)
     finally:
@@ -44,8 +44,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 class DdlJob:
     """What the leader does, round after round."""
 
-    def __init__(self, pool: asyncpg.Pool, *, development: bool) -> None:
-        self._pool, self._development = pool, development
+    def __init__(self, pool: asyncpg.Pool, *, development: bool, max_columns: int = MAX_COLUMNS) -> None:
+        self._pool, self._development, self._max_columns = pool, development, max_columns
         self._seen: int | None = None
         self._said: dict[str, str] = {}
 
@@ -72,7 +72,7 @@ class DdlJob:
             now = await generation(conn)
             if now == self._seen:
                 return
-            await plan_first_versions(conn, await _present_specs(conn))
+            await plan_first_versions(conn, await _present_specs(conn, self._max_columns))
         self._seen = now
 
     def _tell(self, one: ddl_orders.Executed) -> None:
@@ -114,9 +114,9 @@ async def serve_firsts(conn: ddl_orders.OwnerConnection) -> list[ddl_orders.Exec
     return unshown
 
 
-async def _present_specs(conn: Connection) -> list[TableSpec]:
+async def _present_specs(conn: Connection, max_columns: int) -> list[TableSpec]:
     """The tables that the published mappings give; none of a graph with errors."""
-    specs, diagnostics = table_specs(await load_graph(conn, released_files()))
+    specs, diagnostics = table_specs(await load_graph(conn, released_files()), max_columns=max_columns)
     if errors := [str(one) for one in diagnostics if one.severity == "error"]:
         log.warning("no table is planned: the mappings have errors", count=len(errors))
         return []

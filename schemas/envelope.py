@@ -152,13 +152,12 @@ def _required(attributes: Mapping[str, str], name: str) -> str:
 
 def _check_texts(attributes: Mapping[str, str]) -> None:
     """Every text that is kept as it came is short and free of control characters."""
-    texts = {name: text for name in _TEXTS if (text := attributes.get(name))}
-    together = "".join(texts.values())
+    together = "".join([attributes.get(name, "") for name in _TEXTS])
     # Nearly all are plain ASCII and together no longer than one may be: one look.
     if len(together) <= MAX_ATTRIBUTE_BYTES and together.isascii() and together.isprintable():
         return
-    for name, text in texts.items():
-        if not _fits(text):
+    for name in _TEXTS:
+        if not _fits(attributes.get(name, "")):
             raise UndecodableMessage(
                 f"CloudEvents attribute {name} is longer than {MAX_ATTRIBUTE_BYTES} bytes or holds a control character"
             )

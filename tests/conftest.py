@@ -5,7 +5,9 @@ A unit test that asks for none starts none. How the session's servers are found:
 
 import shutil
 from collections.abc import Callable, Iterator
+from typing import Any
 
+import hypothesis
 import pytest
 
 from runtime.stack.asking import ask
@@ -15,6 +17,16 @@ from tests.infrastructure import databases, servers
 from tests.infrastructure.databases import ClonedDatabase
 from tests.infrastructure.scratch import new_scratch
 from tests.infrastructure.topics import FreshKafka
+
+# The same examples in every run, however long each takes: what fails, fails again. `--hypothesis-profile=default` tries others.
+hypothesis.settings.register_profile(
+    "suite",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("suite")
 
 _TAKEN = pytest.StashKey[dict[str, str]]()
 
@@ -27,8 +39,22 @@ def pytest_report_header() -> str:
     return "servers: addresses given, else Docker, else the local stack; the summary says which were taken"
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    # Only a worker of pytest-xdist has these two: what it says there reaches the process that prints the summary.
+    config: Any = session.config
+    if hasattr(config, "workeroutput"):
+        worker = config.workerinput["workerid"]
+        config.workeroutput["servers"] = {f"{name} of {worker}": origin for name, origin in config.stash[_TAKEN].items()}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """A worker has ended: its servers are named in the one summary."""
+    node.config.stash[_TAKEN].update(getattr(node, "workeroutput", {}).get("servers", {}))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    for name, origin in config.stash[_TAKEN].items():
+    for name, origin in sorted(config.stash[_TAKEN].items()):
         terminalreporter.write_line(f"{name}: {origin}")
 
 

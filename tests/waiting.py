@@ -18,7 +18,7 @@ async def until(condition: Callable[[], Awaitable[Result]], deadline: float = ..
 async def until(condition: Callable[[], Result], deadline: float = ..., what: str = ...) -> Result: ...
 
 
-async def until(condition: Callable[[], object], deadline: float = 10.0, what: str = "the condition") -> object:
+async def until(condition: Callable[[], object], deadline: float = 60.0, what: str = "the condition") -> object:
     """Asks again and again until the answer is true and returns it; AssertionError names `what` and the last answer.
 
     An exception of the condition is no answer: it ends the wait.

@@ -17,6 +17,7 @@ from pathlib import Path
 import asyncpg
 import uvloop
 
+from api.transactions import begin_statement
 from domain.outbox import Outbox
 from domain.work_items import batch, commands
 from domain.work_items.decisions import Decided
@@ -24,6 +25,7 @@ from schemas.caller import Caller
 from schemas.work_items import ApplyAction
 
 OUTBOX = Outbox("casestream")
+BEGIN = begin_statement("bench")
 CALLER = Caller("bench", "an", frozenset({"agent"}), "CRM_UI")
 NOTE = "A note of usual length."
 BATCH = 200
@@ -49,11 +51,11 @@ class Writer:
         return ApplyAction(work_item_id=item_id(n), action=action, note=NOTE)
 
     async def command(self) -> int:
-        """One action: begin, tenant, the command's three statements, commit."""
+        """One action as the HTTP door runs it: begin with the tenant, the command's three statements, commit."""
         command = self._next(self.dice.choice(self.items))
-        async with self.conn.transaction():
-            await self.conn.execute("select set_config('app.tenant', $1, true)", "bench")
-            outcome = await commands.apply_action(self.conn, OUTBOX, CALLER, command)
+        await self.conn.execute(BEGIN)
+        outcome = await commands.apply_action(self.conn, OUTBOX, CALLER, command)
+        await self.conn.execute("commit")
         return int(isinstance(outcome, Decided))
 
     async def batch(self) -> int:

@@ -1,7 +1,9 @@
--- The rows of one action in the round trips of the command function: begin, tenant, lock, write, outbox, commit.
+-- The rows of one action in the round trips of the command function: begin with the tenant, lock, write, outbox, commit.
 \set n random(1, :items)
+\startpipeline
 begin;
 select set_config('app.tenant', 'bench', true);
+\endpipeline
 select w.status, w.version, w.event_sequence, w.history_length, w.cycle, w.coupling, w.priority, w.process, w.request_type,
        w.activity_area, w.business_group, w.scope, w.due_at, w.assignee_id, w.occurred_at, w.last_action_at, w.closed_at,
        u.active, cs_now() as now

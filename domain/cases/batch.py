@@ -1,4 +1,4 @@
-"""The same service for a whole batch of commands, as the Kafka door's shell calls it: load, decide each in order, save.
+"""The same service for a whole batch of commands, as the Kafka door's shell calls it: keys, load, decide each in order, save.
 
 `decide` is pure and folds: the state that it returns is the next command's state. Decisions, composing, sealing, store and
 events are those of `commands`, so both doors give one result. Refused commands become CaseCommandRefused without a number.
@@ -8,6 +8,7 @@ Never begins, commits or retries; a ConcurrencyConflict from `save` means: roll 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import assert_never
 
 from domain.cases.case import Case
@@ -26,6 +27,8 @@ from schemas.cases import RemoveCase, StoreSnapshot
 from schemas.errors import Rejected
 
 Command = StoreSnapshot | RemoveCase
+# The names of variables by their text, or why the text is no document.
+Names = Mapping[str, Collection[str] | Rejected]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ class Surroundings:
     keys: Mapping[Subject, DataKey]
     erased: Collection[Subject]
     classes: KnownClasses
-    names: Mapping[str, Collection[str] | Rejected] = field(repr=False)
+    names: Names = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +75,26 @@ class Ruling:
     composed: Composed | None = None
 
 
-async def load(conn: Connection, keys: Keys, classes: KnownClasses, messages: Iterable[Message]) -> dict[CaseKey, State]:
-    """Keys first, then the subjects' buckets, then the heads (`sealing`). Every message's key has a state."""
+async def warm_keys(keys: Keys, classes: KnownClasses, messages: Iterable[Message]) -> Names:
+    """Let the ring fetch or make the keys that `load` will ask for, before there is a transaction that waits. The names of
+    the variables are found on the way: a long text takes a while, and `load` need not read it again."""
+    stores = _stores(messages)
+    names = _names(stores)
+    await keys.current(sorted(_sealing(stores, classes, names)))
+    return names
+
+
+async def load(
+    conn: Connection, keys: Keys, classes: KnownClasses, messages: Iterable[Message], names: Names | None = None
+) -> dict[CaseKey, State]:
+    """Keys first, then the subjects' buckets, then the heads (`sealing`). Every message's key has a state.
+
+    `names`: what `warm_keys` found; the texts that it was not asked about are read here.
+    """
     wanted = list(messages)
-    stores = [(message.caller, message.command) for message in wanted if isinstance(message.command, StoreSnapshot)]
-    names = {command.variables: names_in(command.variables) for _, command in stores}
-    sealing = {
-        (caller.tenant_id, command.subject_id)
-        for caller, command in stores
-        if command.class_name in classes
-        and not MAY_STORE.isdisjoint(caller.roles)
-        and not isinstance(names[command.variables], Rejected)
-    }
+    stores = _stores(wanted)
+    names = _names(stores, names or {})
+    sealing = _sealing(stores, classes, names)
     removals = [message.key for message in wanted if isinstance(message.command, RemoveCase)]
     known = {(tenant, subject) for (tenant, _), subject in (await find_subjects(conn, removals)).items()}
     found = await keys.current(sorted(sealing))
@@ -92,6 +103,26 @@ async def load(conn: Connection, keys: Keys, classes: KnownClasses, messages: It
     around = Surroundings(found, erased, classes, names)
     heads = await lock_cases(conn, [message.key for message in wanted])
     return {key: State(head.case, head.tenant_active, around) for key, head in heads.items()}
+
+
+def _stores(messages: Iterable[Message]) -> list[tuple[Caller, StoreSnapshot]]:
+    return [(message.caller, message.command) for message in messages if isinstance(message.command, StoreSnapshot)]
+
+
+def _names(stores: Iterable[tuple[Caller, StoreSnapshot]], known: Names = MappingProxyType({})) -> Names:
+    texts = (command.variables for _, command in stores)
+    return {text: known[text] if text in known else names_in(text) for text in texts}
+
+
+def _sealing(stores: Iterable[tuple[Caller, StoreSnapshot]], classes: KnownClasses, names: Names) -> set[Subject]:
+    """The subjects that need a key: what can never be stored makes none."""
+    return {
+        (caller.tenant_id, command.subject_id)
+        for caller, command in stores
+        if command.class_name in classes
+        and not MAY_STORE.isdisjoint(caller.roles)
+        and not isinstance(names[command.variables], Rejected)
+    }
 
 
 def decide(state: State, message: Message, now: datetime) -> Ruling:

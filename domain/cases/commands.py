@@ -1,9 +1,9 @@
 """The one service through which cases change and are read, as the HTTP door and other subjects call it: one case at a time.
 
 Each function takes a connection inside the caller's transaction and never begins, commits or retries. The order of locks
-and keys is that of `sealing`. A caller that already holds locks of its own calls `keys.current` for its subjects before it
-begins (`warm_key`): then nothing here waits for the keys database. The Kafka door uses `batch`, which shares decisions,
-sealing, store and events.
+and keys is that of `sealing`. A caller whose transaction others wait for, and every door, lets the ring fetch its keys
+before it begins (`warm_key`, `find_key`): then nothing here waits for the keys database. The Kafka door uses `batch`,
+which shares decisions, sealing, store and events.
 
 A background job stores as a named system user (`system_caller`): S4 asks for lastUpdateUserId, and a job has no login.
 """
@@ -31,7 +31,7 @@ from domain.cases.sealing import Keys, StoredSnapshot, open_document, seal_docum
 from domain.cases.store import Found, find_subjects, lock_cases, write_versions
 from domain.keys.guard import hold_subjects
 from domain.outbox import Outbox
-from runtime.keys.ring import DataKey
+from runtime.keys.ring import DataKey, KeyPlace
 from runtime.sql import Connection
 from schemas.caller import Caller
 from schemas.cases import RemoveCase, StoreSnapshot
@@ -100,6 +100,16 @@ async def remove_case(conn: Connection, outbox: Outbox, caller: Caller, command:
     found = await _lock(conn, caller, command.case_id)
     known = Circumstances(found.tenant_active, bool(erased))
     return await _write(conn, outbox, None, decide_remove(found.case, command, caller, found.now, known))
+
+
+async def find_key(conn: Connection, caller: Caller, case_id: str, *, version: int | None = None) -> KeyPlace | None:
+    """Whose key `read_case` will ask the ring for, so that it can be there before that transaction begins.
+
+    None: no key is needed, and `read_case` says why.
+    """
+    if MAY_READ.isdisjoint(caller.roles):
+        return None
+    return await reads.get_key_place(conn, caller.tenant_id, case_id, version)
 
 
 async def read_case(

@@ -24,7 +24,8 @@ class Path:
 
     `read` answers the value or MISSING; of a `many` path the list of all values in the standard's order, or MISSING for
     none, and may raise PathExhausted. A path with exactly one wildcard, and names and indexes around it, makes child rows:
-    `$.items[*].sku` has the `child_prefix` `$.items` and the `element` `$.sku`.
+    `$.items[*].sku` has the `child_prefix` `$.items` and the `element` `$.sku`. `name` is the name of a path that is nothing
+    else, as most are: whoever reads many columns of one object may look it up without a call.
     """
 
     text: str
@@ -32,6 +33,7 @@ class Path:
     child_prefix: str | None
     element: str | None
     read: Callable[[Any], Any]
+    name: str | None = None
 
 
 @lru_cache(maxsize=_CACHED)
@@ -39,7 +41,15 @@ def compile_path(text: str) -> Path:
     """The compiled path, from a cache of the last used. Raises PathRefused."""
     query = parse_path(text)
     prefix, element = _split(query)
-    return Path(text, not query.singular, prefix, element, reader_of(query))
+    return Path(text, not query.singular, prefix, element, reader_of(query), _only_name(query))
+
+
+def _only_name(query: Query) -> str | None:
+    match query.segments:
+        case ((Name(name),),):
+            return name
+        case _:
+            return None
 
 
 def _split(query: Query) -> tuple[str | None, str | None]:

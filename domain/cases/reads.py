@@ -8,8 +8,10 @@ from typing import Any
 
 from domain.cases.case import Case
 from domain.cases.sealing import StoredSnapshot
+from runtime.keys.ring import KeyPlace
+from runtime.snapshots import OVERHEAD_BYTES, key_id_of
 from runtime.sql import Connection, load_queries
-from schemas.errors import NotFound
+from schemas.errors import DecryptionFailed, NotFound
 
 queries = load_queries(__file__)
 
@@ -40,6 +42,17 @@ async def get_snapshot(conn: Connection, tenant_id: str, case_id: str, version: 
     if row["removed"]:
         return None
     return StoredSnapshot(*(row[column.name] for column in fields(StoredSnapshot)))
+
+
+async def get_key_place(conn: Connection, tenant_id: str, case_id: str, version: int | None) -> KeyPlace | None:
+    """Whose key opens the latest or named version; None where there is nothing to open."""
+    row = await queries.find_sealed_head(conn, tenant_id=tenant_id, case_id=case_id, version=version, bytes=OVERHEAD_BYTES)
+    if row is None or row["head"] is None:
+        return None
+    try:
+        return row["tenant_id"], row["subject_id"], key_id_of(row["head"])
+    except DecryptionFailed:
+        return None
 
 
 async def list_versions(

@@ -12,6 +12,14 @@ where tenant_id = :tenant_id and case_id = :case_id and version <= coalesce(:ver
 order by version desc
 limit 1;
 
+-- name: find_sealed_head^
+-- Whose the version is, and the first bytes of its snapshot, which name the key.
+select tenant_id, subject_id, substring(snapshot from 1 for :bytes) as head
+from sys_case_data_store
+where tenant_id = :tenant_id and case_id = :case_id and version <= coalesce(:version::bigint, 9223372036854775807)
+order by version desc
+limit 1;
+
 -- name: list_versions
 -- A case's versions without their contents, newest first, below `before`.
 select version, removed, octet_length(snapshot) as sealed_bytes, stored_at, stored_by, source

@@ -3,7 +3,8 @@
 Order of every transaction that encrypts or decrypts, so that nothing waits for the keys database while it holds a lock of a
 case, and a shred never waits behind a case:
 
-    1. keys from the ring (it may ask the keys database; no lock of the main database is held for it)
+    1. keys from the ring (it may ask the keys database; no lock of the main database is held for it). Doors let it fetch them
+       before they begin, so that here it has them; one that left the ring in between is asked for again
     2. `hold_subjects`: the buckets' shared locks, then the ledger; what it calls shredded is refused, cached key or not
     3. the cases' head rows, in the order of (tenant, case)
     4. decide, seal (milliseconds), write, commit

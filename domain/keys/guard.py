@@ -15,6 +15,7 @@ a shred stops 1/64 of all subjects for the few milliseconds of one insert, and w
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from runtime.sql import Connection, load_queries
 
@@ -27,6 +28,8 @@ _SPACE = 0x7375_626A
 Subject = tuple[str, str]
 
 
+# A table's reader meets its subjects again and again.
+@lru_cache(maxsize=65_536)
 def bucket_of(subject: Subject) -> int:
     """The bucket of (tenant, subject): the same in every process and release, for ever."""
     digest = hashlib.sha256("\x00".join(subject).encode("utf-8", "surrogatepass")).digest()

@@ -166,11 +166,26 @@ async def order_switch(conn: Connection, who: Person, name: str, version: int, r
 
 async def refuse_switching(conn: Connection, name: str, version: int, reason: str) -> Rejected | None:
     """Why the view must not show this version now. Raises NotFound."""
+    judged = await judge_switching(conn, name, version, reason)
+    return judged if isinstance(judged, Rejected) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """A switch may be. `while_serving`: only as long as this version serves, the one that was compared with; None: a reason
+    stands in for the comparison, or nothing serves yet."""
+
+    while_serving: int | None
+
+
+async def judge_switching(conn: Connection, name: str, version: int, reason: str) -> Rejected | Allowed:
+    """Whether the view may show this version. Raises NotFound."""
     row = _one(await _versions(conn, name), name, version)
     parity = await queries.find_parity(conn, name=name, version=version)
     found = None if parity is None else Parity(parity["against"], parity["verdict"], parity["compared_at"])
     now = await queries.database_time(conn)
-    return refuse_switch(version, row["state"], row["trial_tenant"], row["serving_version"], found, reason, now)
+    refused = refuse_switch(version, row["state"], row["trial_tenant"], row["serving_version"], found, reason, now)
+    return refused or Allowed(None if reason else row["serving_version"])
 
 
 async def order_switch_back(conn: Connection, who: Person, name: str, reason: str = "") -> Row | Rejected:

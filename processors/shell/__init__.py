@@ -1,7 +1,7 @@
 """The one batch algorithm that every processor runs in (DESIGN section 5).
 
-    fetch -> decode -> [ begin  fence  look up  load  decide  write  commit ] -> mirror
-                         `-------- one PostgreSQL transaction ---------'
+    fetch -> decode -> prepare -> [ begin  fence  look up  load  decide  write  commit ] -> mirror
+                                    `-------- one PostgreSQL transaction ---------'
 
 | module | owns |
 |---|---|
@@ -16,8 +16,8 @@
 """
 
 from processors.shell.consumer import GroupMember
-from processors.shell.messages import Aggregate, Message
-from processors.shell.processor import Decided, Processor
+from processors.shell.messages import Aggregate, Message, Position
+from processors.shell.processor import Decided, Preparing, Processor
 from processors.shell.sequences import AppliedSequences
 
-__all__ = ["Aggregate", "AppliedSequences", "Decided", "GroupMember", "Message", "Processor"]
+__all__ = ["Aggregate", "AppliedSequences", "Decided", "GroupMember", "Message", "Position", "Preparing", "Processor"]

@@ -1,5 +1,6 @@
 """One batch, one transaction: the numbered steps 2 to 8 of DESIGN section 5 (P2, P4).
 
+1b prepare, for processors that wait for somebody else: before there is a transaction
 2 begin, set the batch's tenants    3 fence    4 look up what was seen, waits or is marked    5 load (locks)
 6 decide in memory (`plan`)    7 write state, history, outbox, inbox, numbers, waiting and parked rows    8 commit
 
@@ -17,7 +18,7 @@ from processors.shell.decoding import decode, poison
 from processors.shell.messages import Aggregate, Decoded, Identity, Message, OrderKey, Poison, Position, Record
 from processors.shell.offsets import Owned, Partition, fence, queries
 from processors.shell.plan import FOLLOWS, Known, Outcome, Plan, aggregates_of, keys_of, unnumbered
-from processors.shell.processor import Processor
+from processors.shell.processor import Preparing, Processor
 from processors.shell.sequences import columns_of
 from processors.shell.set_aside import key_columns, park, settle_orders, wait
 from runtime.failpoints import reach
@@ -94,6 +95,7 @@ class BatchApplier:
 
     async def apply(self, owned: Mapping[Partition, Owned], batch: Batch) -> Outcome:
         """Commit the batch. Raises LostFence, whatever PostgreSQL or the processor raises, and nothing was written then."""
+        await self._prepare(batch)
         await reach("shell.before-begin")
         async with self._pool.acquire() as conn, conn.transaction():
             row = await queries.begin_batch(conn, tenants=array_literal(batch.tenants()), group_name=self.group)
@@ -105,6 +107,14 @@ class BatchApplier:
             await reach("shell.before-commit")
         await reach("shell.after-commit")
         return outcome
+
+    async def _prepare(self, batch: Batch) -> None:
+        if not isinstance(self.processor, Preparing):
+            return
+        messages = [item for item in batch.items if isinstance(item, Message) and item.payload is not None]
+        if messages:
+            async with self._pool.acquire() as conn:
+                await self.processor.prepare(conn, messages)
 
     async def _decide(self, conn: Connection, batch: Batch, begun: Mapping[str, Any]) -> Outcome:
         now: datetime = begun["now"]

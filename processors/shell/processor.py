@@ -1,9 +1,9 @@
-"""What a processor is: `load`, pure `decide`, `save`. The shell does the rest, in the same way for all of them."""
+"""What a processor is: `load`, pure `decide`, `save`, and for some `prepare`. The shell does the rest, the same for all."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from processors.shell.messages import Aggregate, Message
 from runtime.sql import Connection
@@ -64,4 +64,22 @@ class Processor(Protocol[State, Output]):
 
     async def save(self, conn: Connection, states: Mapping[Any, State], outputs: Sequence[Output], now: datetime) -> None:
         """Write the last state of each changed key and all outputs, with array statements."""
+        ...
+
+
+@runtime_checkable
+class Preparing(Protocol):
+    """What a processor has besides when `load` needs something that may be far away, a key service for example.
+
+    The batch's transaction takes its number at the fence and then holds up every relay's floor, so nothing in it should wait
+    for anybody else. `prepare` waits before it begins; `load` asks the same again and finds it near.
+    """
+
+    async def prepare(self, conn: Connection, messages: Sequence[Message]) -> None:
+        """Fetch what `load` will ask for. Changes nothing that is told or stored, and may be repeated with its batch.
+
+        `conn` is in no transaction: each statement is one of its own and sees no tenant's rows. `messages`: all of the batch
+        that are of interest, those seen before too; not those that it lets go from the waiting rows. What it raises is
+        judged as if `load` had raised it.
+        """
         ...

@@ -8,7 +8,7 @@ neither: somebody must restore the keys database, and until then the snapshot is
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from domain.cases.documents import load_document
@@ -31,8 +31,7 @@ class Keys(Protocol):
     def is_forgotten(self, tenant: str, subject: str) -> bool: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """A version of a case, as the topic or the store has it. A removal has nothing sealed."""
 
     tenant_id: str
@@ -68,31 +67,34 @@ class Opener:
 
     async def hold(self, conn: Connection, snapshots: Iterable[Snapshot]) -> Held:
         """Keep the subjects from being shredded until the transaction ends, then read ledger and keys, in this order."""
-        wanted = [snapshot for snapshot in snapshots if snapshot.class_name in self.classes]
-        shredded = await hold_subjects(conn, list(dict.fromkeys(snapshot.subject for snapshot in wanted)))
-        places = {(*one.subject, key_id): None for one in wanted if one.subject not in shredded and (key_id := _key_id(one))}
-        secrets = await self._keys.secrets(list(places))
+        wanted = {(*one.subject, _key_id(one)): None for one in snapshots if one.class_name in self.classes}
+        shredded = await hold_subjects(conn, list({(tenant, subject): None for tenant, subject, _ in wanted}))
+        places = [
+            (tenant, subject, key_id)
+            for tenant, subject, key_id in wanted
+            if key_id is not None and not (shredded and (tenant, subject) in shredded)
+        ]
+        secrets = await self._keys.secrets(places)
         gone = {(tenant, subject) for tenant, subject, key_id in places if key_id not in secrets}
         # The keys database names a subject a moment before the main ledger does.
         return Held(frozenset(shredded | {subject for subject in gone if self._keys.is_forgotten(*subject)}), secrets)
 
     def row(self, snapshot: Snapshot, held: Held) -> tuple[CaseRow, list[Problem]]:
         """Pure. Raises DecryptionFailed, DataKeyMissing, DocumentRefused."""
-        tenant, case_id, version, subject = snapshot.tenant_id, snapshot.case_id, snapshot.version, snapshot.subject_id
-        if snapshot.subject in held.erased:
+        tenant, case_id, class_name, version, subject, sealed = snapshot
+        if held.erased and (tenant, subject) in held.erased:
             return CaseRow(tenant, case_id, version, subject, tombstone="erased"), []
-        if snapshot.sealed is None:
+        if sealed is None:
             return CaseRow(tenant, case_id, version, subject, tombstone="removed"), []
-        key_id = key_id_of(snapshot.sealed)
+        key_id = key_id_of(sealed)
         secret = held.secrets.get(key_id)
         if secret is None:
             raise DataKeyMissing(
                 f"data key {key_id} is not in the keys database and no ledger names its subject: restore it, then redrive"
             )
-        context = Context(tenant, snapshot.class_name, case_id, version, subject, key_id)
-        document = load_document(open_sealed(secret, context, snapshot.sealed))
+        document = load_document(open_sealed(secret, Context(tenant, class_name, case_id, version, subject, key_id), sealed))
         self._seal.under(key_id, secret)
-        rows = self._projection.rows(document, Envelope(tenant, case_id, snapshot.class_name, version, subject))
+        rows = self._projection.rows(document, Envelope(tenant, case_id, class_name, version, subject))
         return CaseRow(tenant, case_id, version, subject, rows.main, rows.children), rows.problems
 
 

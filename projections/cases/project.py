@@ -126,7 +126,8 @@ def _note(problems: list[Problem], problem: Problem) -> None:
         problems.append(problem)
 
 
-_Fill = tuple[int, Callable[[Any], Any], Converter, _Fate]
+# The column's place, the name to look up or else the path to read, the conversion, and what becomes of no value.
+_Fill = tuple[int, str | None, Callable[[Any], Any], Converter, _Fate]
 _Protect = Callable[[Any, Envelope], Any]
 
 
@@ -140,8 +141,9 @@ class _Plan:
 
     def row(self, document: Any, envelope: Envelope, problems: list[Problem]) -> tuple[Any, ...]:
         row = list(self.blank)
-        for at, read, convert, fate in self.fills:
-            value = read(document)
+        look_up = document.get if type(document) is dict else _find_nothing
+        for at, name, read, convert, fate in self.fills:
+            value = look_up(name, MISSING) if name is not None else read(document)
             if value is None or value is MISSING:
                 row[at] = fate.absent(value, problems)
             elif type(value := convert(value)) is Unfit:
@@ -152,6 +154,10 @@ class _Plan:
             if row[at] is not None:
                 row[at] = protect(row[at], envelope)
         return tuple(row)
+
+
+def _find_nothing(_name: str, missing: Any) -> Any:
+    return missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +220,7 @@ def _plans(
     return {name: _Plan((None,) * len(columns), tuple(fills(feeds[name])), tuple(protects)) for name in feeds}
 
 
-def _fill(column: ColumnSpec, feed: Feed, path: Path) -> tuple[Callable[[Any], Any], Converter, _Fate]:
+def _fill(column: ColumnSpec, feed: Feed, path: Path) -> tuple[str | None, Callable[[Any], Any], Converter, _Fate]:
     kind = ColumnType.parse(column.type)
     convert, default = converter(kind), None
     if path.many and not kind.takes_many:
@@ -224,8 +230,8 @@ def _fill(column: ColumnSpec, feed: Feed, path: Path) -> tuple[Callable[[Any], A
     fates = {"null": (None, False), "default": (default, False), "incident": (None, True)}
     fate = _Fate(feed.column, fates[feed.on_missing], fates[feed.on_null], fates[feed.on_error])
     if path.many:
-        return partial(_read_many, path.read), partial(_convert_many, convert), fate
-    return path.read, convert, fate
+        return None, partial(_read_many, path.read), partial(_convert_many, convert), fate
+    return path.name, path.read, convert, fate
 
 
 def _read_many(read: Callable[[Any], Any], document: Any) -> Any:

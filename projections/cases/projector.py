@@ -4,7 +4,6 @@ Each event carries the whole case, so the latest wins and the table's own rows a
 opened or read is parked with its case; a column that got no value is an incident beside a row that is written all the same.
 """
 
-import base64
 import binascii
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import Any, cast
 
 from domain.cases.mapping.tables import TableSpec
 from domain.incidents import Incident, open_incidents
-from processors.shell import Aggregate, Decided, Message
+from processors.shell import Aggregate, Decided, Message, Position
 from projections.cases.opening import Held, Keys, Opener, Snapshot
 from projections.cases.project import Problem
 from projections.cases.writing import CaseRow, Key, Writer, writer_of
@@ -29,8 +28,9 @@ _AGGREGATE = "case"
 
 @dataclass(frozen=True, slots=True)
 class CaseState:
-    """What the batch knows of a case: keys and ledger of all of its subjects, and the row so far."""
+    """What the batch knows of a case: its own snapshots with keys and ledger of all of its subjects, and the row so far."""
 
+    snapshots: Mapping[Position, Snapshot]
     held: Held
     row: CaseRow | None = None
 
@@ -63,19 +63,20 @@ class CaseProjector:
 
     async def load(self, conn: Connection, messages: Sequence[Message]) -> dict[Any, CaseState]:
         """Subjects first, then keys. Rows are locked by the guarded write itself, in the order of their keys."""
-        held = await self._opener.hold(conn, [snapshot_of(message) for message in messages if self._is_ours(message)])
-        state = CaseState(held)
-        return {self.key(message): state for message in messages if self._is_ours(message)}
+        ours = [message for message in messages if self._is_ours(message)]
+        snapshots = {message.record.position: snapshot_of(message) for message in ours}
+        state = CaseState(snapshots, await self._opener.hold(conn, snapshots.values()))
+        return {self.key(message): state for message in ours}
 
     def decide(self, state: CaseState | None, message: Message, now: datetime) -> Decided[CaseState | None, Unfilled]:
         if state is None:
             return Decided(None)  # another table's class, or not the tenant on trial: it only counts as seen
-        snapshot = snapshot_of(message)
+        snapshot = state.snapshots[message.record.position]
         if message.event.sequence != snapshot.version:
             raise UndecodableMessage("the event's number is not the version of its snapshot")
         row, problems = self._opener.row(snapshot, state.held)
         unfilled = Unfilled(row.tenant_id, row.case_id, tuple(problems)) if problems else None
-        return Decided(CaseState(state.held, row), unfilled)
+        return Decided(CaseState(state.snapshots, state.held, row), unfilled)
 
     async def save(
         self, conn: Connection, states: Mapping[Any, CaseState | None], outputs: Sequence[Unfilled], now: datetime
@@ -106,8 +107,8 @@ def snapshot_of(message: Message) -> Snapshot:
     """The event's snapshot; what is no base64 is no snapshot of ours, with the one text for it."""
     stored = _stored(message)
     try:
-        sealed = None if stored.removed else base64.b64decode(stored.snapshot or "", validate=True)
-    except binascii.Error:
+        sealed = None if stored.removed else binascii.a2b_base64(stored.snapshot or "", strict_mode=True)
+    except ValueError:
         sealed = b""
     return Snapshot(message.event.tenant, stored.case_id, stored.class_name, stored.version, stored.subject_id, sealed)
 

@@ -10,8 +10,8 @@ passes `projections.ddl.quote`. Rows travel as an array of the table's own row t
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, Final, Literal, NamedTuple
 
 from domain.cases.mapping.tables import TableSpec
 from projections import ddl
@@ -20,8 +20,10 @@ from runtime.sql import Connection
 Key = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class CaseRow:
+_NO_CHILDREN: Final[Mapping[str, Sequence[tuple[Any, ...]]]] = MappingProxyType({})
+
+
+class CaseRow(NamedTuple):
     """A case's row in one version: mapped values in the spec's order, child rows beginning with their position.
 
     A tombstone has no values: `removed` by a command, or `erased` with its subject.
@@ -32,7 +34,7 @@ class CaseRow:
     snapshot_version: int
     subject_id: str
     values: tuple[Any, ...] = ()
-    children: Mapping[str, Sequence[tuple[Any, ...]]] = field(default_factory=dict)
+    children: Mapping[str, Sequence[tuple[Any, ...]]] = _NO_CHILDREN
     tombstone: Literal["removed", "erased"] | None = None
 
     @property

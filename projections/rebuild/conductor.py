@@ -15,6 +15,7 @@ what is stored between the two would be in neither (CD-13).
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -26,7 +27,7 @@ from domain.operations.endings import close
 from domain.rebuilds import commands
 from domain.rebuilds.decisions import Event, lay_slices, over_budget, refuse_incomplete
 from projections import ddl_orders
-from projections.rebuild import slices
+from projections.rebuild import metrics, slices
 from projections.rebuild.measuring import Measure, find_positions, measure, set_goals
 from projections.rebuild.specs import present_table, topics_of
 from projections.rebuild.topics import Broker, broker
@@ -55,9 +56,10 @@ class Conductor:
     """`scan` plans versions and asks for tenants; `worker` reads and writes positions, slices and the store's bounds."""
 
     def __init__(
-        self, settings: Settings, scan: asyncpg.Pool, worker: asyncpg.Pool, find_table: FindTable = present_table
+        self, settings: Settings, scan: asyncpg.Pool, worker: asyncpg.Pool, find_table: FindTable | None = None
     ) -> None:
-        self._settings, self._scan, self._worker, self._find_table = settings, scan, worker, find_table
+        self._settings, self._scan, self._worker = settings, scan, worker
+        self._find_table = find_table or partial(present_table, max_columns=settings.mappings.max_columns)
         self._stack, self._broker = AsyncExitStack(), None
 
     _broker: Broker | None
@@ -79,7 +81,9 @@ class Conductor:
 
     async def round(self) -> None:
         """Move each open rebuild on by one step. A rebuild that fails in an unforeseen way ends alone."""
-        for row in await commands.queries.list_open_rebuilds(self._worker):
+        rows = await commands.queries.list_open_rebuilds(self._worker)
+        metrics.show(rows)
+        for row in rows:
             try:
                 await self.step(row)
             except Exception as error:

@@ -28,13 +28,14 @@ from projections.rebuild.topics import broker
 from projections.rebuild.whole import compare_with_store
 from projections.versions import TableVersion, find_version, set_state
 from runtime.failpoints import reach
+from runtime.group_removal import remove_group
 from runtime.keys.ring import open_key_ring
 from runtime.logging import get_logger
 from runtime.pauses import pause
 from runtime.postgres import is_transient, tenants_transaction
 from runtime.settings import Settings
 from runtime.sql import load_queries
-from schemas.errors import NotFound, TransientError
+from schemas.errors import NotFound, Rejected, TransientError
 
 log = get_logger(__name__)
 queries = load_queries(__file__, "rebuild.sql")
@@ -42,6 +43,8 @@ queries = load_queries(__file__, "rebuild.sql")
 LIFE = timedelta(seconds=10)
 BEAT_SECONDS = 2.0
 _AGAIN = timedelta(seconds=0.3)
+# A static member that has left counts until its session ends; then its group may go from the broker.
+GROUP_LEAVES_SECONDS = 60.0
 # A comparison may take an hour: whoever does it must not be the one who switches back.
 COMPARISONS: tuple[commands.OrderKind, ...] = ("verify",)
 MOVES: tuple[commands.OrderKind, ...] = ("switch", "switch-back", "retire")
@@ -137,16 +140,18 @@ class OrderClerk:
         if ddl is None:
             async with self._worker.acquire() as conn:
                 reason = row["reason"] or ("switched back" if row["kind"] == "switch-back" else "")
-                refused = await commands.refuse_switching(conn, row["name"], row["version"], reason)
-            if refused is not None:
-                await self._end(row, "refused", refused.message)
+                judged = await commands.judge_switching(conn, row["name"], row["version"], reason)
+            if isinstance(judged, Rejected):
+                await self._end(row, "refused", judged.message)
                 return
-            await self._order_ddl(row, "switch")
+            # Another switch may come first: the owner role asks at the last moment which version serves.
+            await self._order_ddl(row, "switch", judged.while_serving)
             return
         await self._follow(row, ddl, f"the view shows version {row['version']}")
 
     async def retire(self, row: Row) -> None:
-        """Out of the catalogue first, so that its consumers leave; then the ddl job drops its tables."""
+        """Out of the catalogue first, so that its consumers leave; then the ddl job drops its tables, and at last its group
+        and dead letter topics leave the broker."""
         version = await self._find(row["name"], row["version"])
         if version.state != "retired":
             async with self._scan.acquire() as conn, conn.transaction():
@@ -160,7 +165,19 @@ class OrderClerk:
         if ddl is None:
             await self._order_ddl(row, "retire")
             return
-        await self._follow(row, ddl, f"version {row['version']} is gone")
+        gone = f"version {row['version']} is gone"
+        if ddl["state"] == "executed":
+            await reach("orders.after-drop")
+            try:
+                left = await remove_group(self._settings, version.group)
+            except KafkaError as error:
+                await self._wait(row, f"{gone}; its topics wait for Kafka ({type(error).__name__})")
+                return
+            gone = "; ".join([gone, *left])
+            if left and ddl["executed_ago"] < GROUP_LEAVES_SECONDS:
+                await self._wait(row, gone)
+                return
+        await self._follow(row, ddl, gone)
 
     async def _close_incidents(self, row: Row, version: TableVersion) -> None:
         """What was wrong with a version is nobody's trouble any more."""
@@ -177,9 +194,10 @@ class OrderClerk:
                 conn, name=row["name"], version=row["version"], kind=kind, since=row["requested_at"]
             )
 
-    async def _order_ddl(self, row: Row, kind: ddl_orders.Kind) -> None:
+    async def _order_ddl(self, row: Row, kind: ddl_orders.Kind, while_serving: int | None = None) -> None:
         async with self._scan.acquire() as conn, conn.transaction():
-            await ddl_orders.order(conn, kind, row["name"], row["version"], by=row["requested_by"], reason=row["reason"])
+            who, why = row["requested_by"], row["reason"]
+            await ddl_orders.order(conn, kind, row["name"], row["version"], by=who, reason=why, while_serving=while_serving)
         await reach("orders.after-order")
         await self._wait(row, "waits for the ddl job (`casestream ddl list` shows what it waits for)")
 

@@ -160,7 +160,7 @@ order by a.attnum;
 
 -- name: find_ddl^
 -- The newest order of this kind to the owner role, if it was given since then. An open one counts, however old.
-select order_id, state, error, reason from ddl_orders
+select order_id, state, error, reason, extract(epoch from cs_now() - executed_at)::float8 as executed_ago from ddl_orders
 where name = :name and version = :version and kind = :kind
   and (:since::timestamptz is null or requested_at >= :since or state in ('waiting', 'approved'))
 order by requested_at desc limit 1;

@@ -16,7 +16,7 @@ from domain.cases.mapping.graph import graph_of
 from domain.cases.mapping.lint import by_place, errors, lint
 from domain.cases.mapping.model import ClassDefinition, Diagnostic, MappingEntry, Provenance
 from domain.cases.mapping.resolve import resolve
-from domain.cases.mapping.tables import TableSpec, table_specs
+from domain.cases.mapping.tables import MAX_COLUMNS, TableSpec, table_specs
 from runtime.cli import output
 from runtime.cli.exits import ExitCode
 
@@ -31,10 +31,14 @@ ColumnName = Annotated[str, typer.Argument(metavar="COLUMN", help="The column; c
 def lint_files(
     definitions: Directory = files.DEFAULT,
     strict: Annotated[bool, typer.Option("--strict", help="Exit code 1 when there is an error; for CI.")] = False,
+    max_columns: Annotated[
+        int,
+        typer.Option(min=1, max=1500, envvar="CASESTREAM_MAPPINGS__MAX_COLUMNS", help="Most mapped columns of one table."),
+    ] = MAX_COLUMNS,
 ) -> None:
     """Everything that is wrong with the files, each finding with its line. Warnings never fail."""
     graph, unreadable = _read(definitions)
-    findings = sorted([*unreadable, *lint(graph)], key=by_place)
+    findings = sorted([*unreadable, *lint(graph, max_columns=max_columns)], key=by_place)
     output.show_rows([_finding(problem) for problem in findings])
     wrong = len(errors(findings))
     output.remark(f"{len(graph)} classes, {wrong} error(s), {len(findings) - wrong} warning(s)")

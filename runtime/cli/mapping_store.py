@@ -46,12 +46,13 @@ def import_files(
     definitions = _read_files(paths)
     drafts = [Draft(found.class_name, form_of(found), reason) for found in definitions]
 
-    async def act(conn: Connection) -> list[Changed] | Rejected:
+    async def act(conn: Connection, most: int) -> list[Changed] | Rejected:
         editor = Editor("", operating.actor())
-        saved = await commands.save_drafts(conn, released_files(), editor, drafts)
+        saved = await commands.save_drafts(conn, released_files(), editor, drafts, max_columns=most)
         if isinstance(saved, Rejected) or not publish:
             return saved
-        return await commands.publish(conn, released_files(), editor, [Order(draft.class_name) for draft in drafts], reason)
+        orders = [Order(draft.class_name) for draft in drafts]
+        return await commands.publish(conn, released_files(), editor, orders, reason, max_columns=most)
 
     _show_changed(_change(act))
 
@@ -91,7 +92,12 @@ def list_versions(
 def publish_drafts(classes: ClassNames, reason: Reason) -> None:
     """Let the drafts of these classes count, all or none. The answer names the tables that need a new version."""
     orders = [Order(name) for name in dict.fromkeys(classes)]
-    _show_changed(_change(lambda conn: commands.publish(conn, released_files(), Editor("", operating.actor()), orders, reason)))
+
+    async def act(conn: Connection, most: int) -> list[Changed] | Rejected:
+        editor = Editor("", operating.actor())
+        return await commands.publish(conn, released_files(), editor, orders, reason, max_columns=most)
+
+    _show_changed(_change(act))
 
 
 @app.command("disable")
@@ -102,9 +108,9 @@ def disable_version(
 ) -> None:
     """Let a version count no longer: the enabled one before it does, or the file."""
 
-    async def act(conn: Connection) -> list[Changed] | Rejected:
+    async def act(conn: Connection, most: int) -> list[Changed] | Rejected:
         editor = Editor("", operating.actor())
-        outcome = await commands.disable(conn, released_files(), editor, Order(class_name), reason, version)
+        outcome = await commands.disable(conn, released_files(), editor, Order(class_name), reason, version, max_columns=most)
         return outcome if isinstance(outcome, Rejected) else [outcome]
 
     _show_changed(_change(act))
@@ -185,15 +191,16 @@ def _defined(words: dict[str, Any], which: str) -> ClassDefinition:
     return definition
 
 
-def _change(act: Callable[[Connection], Awaitable[list[Changed] | Rejected]]) -> list[Changed]:
+def _change(act: Callable[[Connection, int], Awaitable[list[Changed] | Rejected]]) -> list[Changed]:
     async def run() -> list[Changed] | Rejected:
+        settings = Settings.load()
         try:
-            pool = await open_pool(Settings.load(), "scan", size=1, wait=False)
+            pool = await open_pool(settings, "scan", size=1, wait=False)
         except TRANSIENT as error:
             raise TransientError(f"PostgreSQL does not answer ({type(error).__name__}); see `casestream status`") from error
         try:
             async with pool.acquire() as conn, conn.transaction():
-                return await act(conn)
+                return await act(conn, settings.mappings.max_columns)
         finally:
             pool.terminate()
 

@@ -44,7 +44,11 @@ def check_path(
         finally:
             await enclosure.close()
         mapped = [f"{each.name} by {each.provenance}" for each in planning.columns_of_path(graph, class_name, path)]
-        preview = _preview(graph, class_name, MappingEntry(column, path, column_type)) if column else {}
+        preview = (
+            _preview(graph, class_name, MappingEntry(column, path, column_type), settings.mappings.max_columns)
+            if column
+            else {}
+        )
         return {"class": class_name, "path": path, **said, "columns": mapped, **preview}
 
     output.show_record(operating.run(work))
@@ -107,8 +111,8 @@ def _counted(counted: Counted, not_opened: int) -> dict[str, Any]:
     }
 
 
-def _preview(graph: Graph, class_name: str, entry: MappingEntry) -> dict[str, Any]:
-    preview = planning.preview(graph, class_name, entry)
+def _preview(graph: Graph, class_name: str, entry: MappingEntry, max_columns: int) -> dict[str, Any]:
+    preview = planning.preview(graph, class_name, entry, max_columns)
     if preview.errors:
         return {"problems": [problem.message for problem in preview.errors]}
     return {"ddl": {spec.name: text_of(create_statements(spec, 1)) for spec in preview.specs}}

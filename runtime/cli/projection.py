@@ -97,7 +97,7 @@ async def _plan(settings: Settings, pool: asyncpg.Pool, wish: Wish) -> Row:
     from projections.rebuild.topics import broker
     from projections.versions import list_versions
 
-    table = await present_table(pool, wish.name)
+    table = await present_table(pool, wish.name, settings.mappings.max_columns)
     if table is None:
         raise ConfigurationError([f"{wish.name}: no mapping and no release has this table; see `casestream projection list`"])
     async with broker(settings) as kafka:

@@ -172,6 +172,17 @@ class KeySettings(_Section):
     )
 
 
+class MappingSettings(_Section):
+    """Mappings of case classes to columns."""
+
+    max_columns: int = Field(
+        500,
+        ge=1,
+        le=1500,
+        description="Most mapped columns of one table; the same for every process. PostgreSQL refuses a row above 8 kB.",
+    )
+
+
 class AuditSettings(_Section):
     """The keys of the audit chain's signed heads."""
 
@@ -279,6 +290,7 @@ class Settings(BaseSettings):
     aws_kms: AwsKmsSettings = AwsKmsSettings()
     google_kms: GoogleKmsSettings = GoogleKmsSettings()
     vault: VaultSettings = VaultSettings()
+    mappings: MappingSettings = MappingSettings()
     audit: AuditSettings = AuditSettings()
     outbound: OutboundSettings = OutboundSettings()
     smtp: SmtpSettings = SmtpSettings()

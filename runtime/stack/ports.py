@@ -1,5 +1,6 @@
 """Free ports on loopback. A port is only promised to be free at the moment of asking."""
 
+import os
 import random
 import socket
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 LOOPBACK = "127.0.0.1"
 _LOWEST, _HIGHEST = 15_000, 65_535
 _CLIENT_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_SHARES = 64
 _USUAL_CLIENT_PORTS = range(32_768, 65_536)
 
 
@@ -54,10 +56,14 @@ def free_ports(count: int) -> list[int]:
 
 
 def _candidates() -> Iterator[int]:
-    """Ports to try; where the clients' range leaves no room, whatever the kernel gives."""
+    """Ports to try; where the clients' range leaves no room, whatever the kernel gives.
+
+    Each process begins with a share of its own: of two that choose at once, none takes what the other has not bound yet.
+    """
     taken = client_ports()
     ports = [port for port in range(_LOWEST, _HIGHEST + 1) if port not in taken]
-    yield from random.sample(ports, len(ports))
+    random.shuffle(ports)
+    yield from sorted(ports, key=lambda port: (port - os.getpid()) % _SHARES != 0)
     while True:
         yield 0
 

@@ -39,7 +39,7 @@ async def test_a_quorum_survives_its_partition_leader_and_its_own_death(
     cluster = own_kafka(nodes=3, heap="320m")
     async with connected_admin(cluster) as admin:
         await admin.create_topics([NewTopic("t", 1, 3)])
-    await until(lambda: in_sync_is(cluster, 3), deadline=30, what="three copies in sync")
+    await until(lambda: in_sync_is(cluster, 3), what="three copies in sync")
     leader = await leader_of(cluster, "t")
     async with AIOKafkaProducer(bootstrap_servers=cluster.bootstrap_servers, acks="all") as producer:
         await producer.send_and_wait("t", b"before", partition=0)
@@ -48,7 +48,7 @@ async def test_a_quorum_survives_its_partition_leader_and_its_own_death(
         metadata = await producer.send_and_wait("t", b"after", partition=0)
         assert metadata.offset == 1
     cluster.start(leader)
-    await until(lambda: in_sync_is(cluster, 3), deadline=30, what="the killed leader in sync again")
+    await until(lambda: in_sync_is(cluster, 3), what="the killed leader in sync again")
 
     cluster.kill()
     assert all(node.process is None for node in cluster.nodes.values())

@@ -96,7 +96,7 @@ def test_a_day_of_a_stack(terminal: Terminal) -> None:
     # Both die. Their pid files stay and name nobody.
     for pid in first.values():
         os.kill(pid, signal.SIGKILL)
-    assert processes.wait_for(lambda: not processes_of(terminal.home), 10)
+    assert processes.wait_for(lambda: not processes_of(terminal.home), 60)
     broken = terminal.broken()
     assert broken["postgresql"]["remedy"] == broken["kafka"]["remedy"] == "casestream up"
     assert "died" in broken["kafka"]["found"]

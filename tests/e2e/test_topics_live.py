@@ -63,7 +63,7 @@ async def relay(settings: Settings) -> AsyncIterator[None]:
         yield
     finally:
         stop.set()
-        await asyncio.wait_for(task, 20)
+        await asyncio.wait_for(task, 60)
 
 
 async def places_of_keys(fresh_kafka: FreshKafka) -> dict[bytes, dict[int, list[int]]]:

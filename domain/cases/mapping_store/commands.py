@@ -9,11 +9,12 @@ graph that is changing. A publication says which tables follow from other mappin
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from domain.audit import append
 from domain.cases.mapping.model import ClassDefinition, Graph
+from domain.cases.mapping.tables import MAX_COLUMNS
 from domain.cases.mapping_store.graph import load_graph, module_of, queries
 from domain.cases.mapping_store.judging import TableChange, changed_tables, judge
 from domain.cases.mapping_store.reading import Problem, read_body
@@ -25,7 +26,8 @@ MOST_PROBLEMS = 200
 
 @dataclass(frozen=True, slots=True)
 class Editor:
-    """Who changes mappings. They belong to the installation; the tenant says only where the audit log keeps it."""
+    """Who changes mappings. They belong to the installation: what counts for all tenants is recorded where all may read it,
+    under '', and in the editor's tenant like everything else that the editor does."""
 
     tenant_id: str
     actor: str
@@ -91,7 +93,9 @@ class _Heads:
         return Rejected("ConflictState", text, {"className": name, "version": self.revision(name)})
 
 
-async def save_drafts(conn: Connection, files: Graph, editor: Editor, drafts: Sequence[Draft]) -> list[Changed] | Rejected:
+async def save_drafts(
+    conn: Connection, files: Graph, editor: Editor, drafts: Sequence[Draft], *, max_columns: int = MAX_COLUMNS
+) -> list[Changed] | Rejected:
     """Keep these as the drafts of their classes, judged together with all that is published."""
     names = [draft.class_name for draft in drafts]
     heads = await _lock(conn, files, names)
@@ -100,7 +104,7 @@ async def save_drafts(conn: Connection, files: Graph, editor: Editor, drafts: Se
             return refusal
     versions = {name: heads.next_version(name) for name in names}
     definitions, problems = _read(drafts, versions, files)
-    errors, warnings = await _judge({**await load_graph(conn, files), **definitions}, definitions)
+    errors, warnings = await _judge({**await load_graph(conn, files), **definitions}, definitions, max_columns)
     if problems or errors:
         return refused(problems + errors)
     await _write(conn, editor, heads, drafts, versions)
@@ -115,7 +119,7 @@ async def save_drafts(conn: Connection, files: Graph, editor: Editor, drafts: Se
 
 
 async def publish(
-    conn: Connection, files: Graph, editor: Editor, orders: Sequence[Order], reason: str
+    conn: Connection, files: Graph, editor: Editor, orders: Sequence[Order], reason: str, *, max_columns: int = MAX_COLUMNS
 ) -> list[Changed] | Rejected:
     """The drafts of these classes count from the commit on, all or none of them."""
     names = [order.class_name for order in orders]
@@ -129,18 +133,25 @@ async def publish(
     definitions, problems = _read(drafts, versions, files)
     before = await load_graph(conn, files)
     after = {**before, **definitions}
-    errors, warnings = await _judge(after, definitions)
+    errors, warnings = await _judge(after, definitions, max_columns)
     if problems or errors:
         return refused(problems + errors)
     await queries.enable_drafts(conn, class_names=names, actor=editor.actor, reason=reason)
     tables = await _changed(conn, before, after)
     for name in names:
-        await _audit(conn, editor, "mapping.published", name, reason, _detail(versions[name], tables))
+        await _audit_for_all(conn, editor, "mapping.published", name, reason, _detail(versions[name], tables))
     return [Changed(name, versions[name], "enabled", heads.revision(name) + 1, warnings, tables) for name in names]
 
 
 async def disable(
-    conn: Connection, files: Graph, editor: Editor, order: Order, reason: str, version: int | None = None
+    conn: Connection,
+    files: Graph,
+    editor: Editor,
+    order: Order,
+    reason: str,
+    version: int | None = None,
+    *,
+    max_columns: int = MAX_COLUMNS,
 ) -> Changed | Rejected:
     """The version (or the one that counts) no longer does; the older enabled one counts again, or the file, or nothing."""
     name = order.class_name
@@ -154,12 +165,12 @@ async def disable(
     if not row or row["state"] != "enabled":
         return Rejected("NotEnabled", f"Mapping {name} has no enabled version {version or ''}".rstrip(), {"className": name})
     before, after = await load_graph(conn, files), await load_graph(conn, files, without=(name, wanted))
-    errors, warnings = await _judge(after, {})
+    errors, warnings = await _judge(after, {}, max_columns)
     if errors:
         return refused(errors)
     await queries.disable_version(conn, class_name=name, version=wanted, actor=editor.actor, reason=reason)
     tables = await _changed(conn, before, after)
-    await _audit(conn, editor, "mapping.disabled", name, reason, _detail(wanted, tables))
+    await _audit_for_all(conn, editor, "mapping.disabled", name, reason, _detail(wanted, tables))
     return Changed(name, wanted, "disabled", heads.revision(name) + 1, warnings, tables)
 
 
@@ -206,9 +217,9 @@ def _read(
     return definitions, problems
 
 
-async def _judge(graph: Graph, judged: Graph) -> tuple[list[Problem], list[Problem]]:
+async def _judge(graph: Graph, judged: Graph, max_columns: int) -> tuple[list[Problem], list[Problem]]:
     # A thousand classes take the better part of a second, in which the server must go on answering others.
-    return await asyncio.to_thread(judge, graph, judged)
+    return await asyncio.to_thread(judge, graph, judged, max_columns)
 
 
 async def _changed(conn: Connection, before: Graph, after: Graph) -> list[TableChange]:
@@ -234,6 +245,14 @@ def _columns(drafts: Sequence[Draft]) -> dict[str, list[str]]:
 
 def _detail(version: int, tables: Sequence[TableChange]) -> dict[str, object]:
     return {"version": version, "tables": [asdict(table) for table in tables]}
+
+
+async def _audit_for_all(
+    conn: Connection, editor: Editor, action: str, class_name: str, reason: str, detail: Mapping[str, object]
+) -> None:
+    """Other tenants learn what was changed and by which user, not whose user it is."""
+    for tenant_id in dict.fromkeys((editor.tenant_id, "")):
+        await _audit(conn, replace(editor, tenant_id=tenant_id), action, class_name, reason, detail)
 
 
 async def _audit(

@@ -6,7 +6,7 @@ from typing import Literal
 
 from domain.cases.mapping.lint import lint
 from domain.cases.mapping.model import ClassDefinition, Graph
-from domain.cases.mapping.tables import MAX_COLUMNS, table_specs
+from domain.cases.mapping.tables import table_specs
 from domain.cases.mapping_store.reading import Problem, located
 
 
@@ -18,9 +18,7 @@ class TableChange:
     change: Literal["added", "changed", "removed"]
 
 
-def judge(
-    graph: Graph, judged: Mapping[str, ClassDefinition], max_columns: int = MAX_COLUMNS
-) -> tuple[list[Problem], list[Problem]]:
+def judge(graph: Graph, judged: Mapping[str, ClassDefinition], max_columns: int) -> tuple[list[Problem], list[Problem]]:
     """Errors and warnings of the graph; those that a judged definition takes part in point into its body."""
     found = located(lint(graph, max_columns=max_columns), judged)
     errors = [problem for problem in found if problem.severity == "error"]

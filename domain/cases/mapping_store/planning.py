@@ -6,7 +6,7 @@ from domain.cases.mapping.lint import lint
 from domain.cases.mapping.model import Diagnostic, Graph, MappingEntry, ResolvedColumn
 from domain.cases.mapping.resolve import precedence, resolve
 from domain.cases.mapping.specs import TableSpec
-from domain.cases.mapping.tables import table_specs
+from domain.cases.mapping.tables import MAX_COLUMNS, table_specs
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +47,14 @@ def _sensitive_paths(graph: Graph, class_name: str) -> list[str]:
     return [path for path in paths if path]
 
 
-def preview(graph: Graph, class_name: str, entry: MappingEntry) -> Preview:
+def preview(graph: Graph, class_name: str, entry: MappingEntry, max_columns: int = MAX_COLUMNS) -> Preview:
     """What the mapping would change: tables whose rows follow from something else, and new errors."""
     definition = graph[class_name]
     kept = tuple(found for found in definition.mappings if found.column != entry.column)
     after = {**graph, class_name: replace(definition, mappings=(*kept, entry))}
-    known = {_told(problem) for problem in lint(graph)}
-    errors = [problem for problem in lint(after) if problem.severity == "error" and _told(problem) not in known]
+    known = {_told(problem) for problem in lint(graph, max_columns=max_columns)}
+    found = lint(after, max_columns=max_columns)
+    errors = [problem for problem in found if problem.severity == "error" and _told(problem) not in known]
     before = {spec.name: spec.fingerprint() for spec in table_specs(graph)[0]}
     changed = [spec for spec in table_specs(after)[0] if before.get(spec.name) != spec.fingerprint()]
     return Preview(tuple(changed), tuple(errors))

@@ -31,7 +31,7 @@ async def casestream(environ: dict[str, str], *arguments: str, expect: int = 0) 
         sys.executable, "-m", "runtime.cli", "--output", "json", *arguments,
         env=_environment(environ), cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    out, err = await asyncio.wait_for(process.communicate(), 60)
+    out, err = await asyncio.wait_for(process.communicate(), 300)
     assert process.returncode == expect, f"{' '.join(arguments)} ended with {process.returncode}: {err.decode()}"
     return json.loads(out) if out.strip() and expect in (0, 4) else err.decode()
 
@@ -48,13 +48,13 @@ class Running:
         lines = self._log.read_text(errors="replace").splitlines()
         return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
 
-    async def ready(self, deadline: float = 30.0) -> None:
+    async def ready(self, deadline: float = 60.0) -> None:
         """Until /readyz says so."""
         await until(
             lambda: is_ready(self.port), deadline, f"readiness on port {self.port}; log: {self._log.read_text()[-3000:]}"
         )
 
-    async def ended(self, deadline: float = 25.0) -> int:
+    async def ended(self, deadline: float = 60.0) -> int:
         return await asyncio.wait_for(self.process.wait(), deadline)
 
     async def terminate(self) -> int:

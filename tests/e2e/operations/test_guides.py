@@ -47,7 +47,7 @@ async def test_a_stopped_group_holds_its_members_and_those_that_come(database: C
     await produce(fresh_kafka, TOPIC, events_of("i1", 2))
 
     async with member(settings, WorkItemBoard(1)):
-        await until(lambda: _measured() == 2, deadline=30, what="the lag that the held member measures")
+        await until(lambda: _measured() == 2, what="the lag that the held member measures")
         assert await rows(database, f"select from {TABLE}") == []
         described = await casestream(environ, "group", "describe", GROUP)
         assert (described["state"], described["reason"], len(described["members"])) == ("stopped", "a drill", 1)

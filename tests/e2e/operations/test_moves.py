@@ -86,7 +86,7 @@ async def test_after_a_forward_move_the_first_gap_of_an_aggregate_is_closed_and_
     for item in ("i1", "i2"):
         await produce(fresh_kafka, TOPIC, events_of(item, 6, first=5))
     async with member(settings, WorkItemBoard(1)):
-        await until(lambda: _has(database, {"i1": 6, "i2": 6}), deadline=20, what="both items taken up behind the gap")
+        await until(lambda: _has(database, {"i1": 6, "i2": 6}), what="both items taken up behind the gap")
 
     found = await rows(database, "select kind, object_id from incidents where kind = 'skipped-range'")
     assert found == [{"kind": "skipped-range", "object_id": f"{GROUP}/{TOPIC}-0"}]
@@ -125,11 +125,9 @@ async def test_a_stock_tools_reset_moves_nothing_and_raises_an_incident_with_the
     async with member(settings, WorkItemBoard(1)):
         await until(lambda: _has(database, {"i1": 3}), what="the row")
 
-    await until(lambda: _reset_with_stock_tool(fresh_kafka, 1), deadline=30, what="the reset of the emptied group")
+    await until(lambda: _reset_with_stock_tool(fresh_kafka, 1), what="the reset of the emptied group")
     async with member(settings, WorkItemBoard(1)):
-        (incident,) = await until(
-            lambda: rows(database, "select summary, cure from incidents where kind = 'foreign-offset'"), deadline=20
-        )
+        (incident,) = await until(lambda: rows(database, "select summary, cure from incidents where kind = 'foreign-offset'"))
         lag = await casestream(environ_for(database, fresh_kafka), "group", "lag", GROUP)
 
     assert incident["cure"].startswith(f"casestream offsets move --group {GROUP} --topic {TOPIC} --partition 0")

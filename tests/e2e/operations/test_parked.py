@@ -144,7 +144,7 @@ async def test_a_storm_of_poison_stops_the_group_until_it_is_resumed(database: C
         (incident,) = await rows(database, "select cure from incidents where kind = 'group-stopped'")
         assert f"casestream group resume {GROUP}" in incident["cure"]
         await produce(fresh_kafka, TOPIC, events_of("i1", 2))
-        listed = await until(lambda: _lagging(environ), deadline=30, what="the lag of the stopped group")
+        listed = await until(lambda: _lagging(environ), what="the lag of the stopped group")
         assert (listed["state"], listed["lag"], listed["parked"]) == ("stopped", 2, 20)
         assert await numbers(database) == {}
 

@@ -18,6 +18,7 @@ from tests.e2e.operations.items import GROUP, TABLE, TOPIC, create_topics, event
 from tests.e2e.shell.harness import environ_for, produce, rows
 from tests.infrastructure.databases import ClonedDatabase
 from tests.infrastructure.topics import FreshKafka
+from tests.promises import PROCESS_SECONDS
 from tests.waiting import until
 
 MEMORY_LIMIT = 150 * 1024 * 1024
@@ -38,7 +39,7 @@ async def test_a_rolling_restart_under_load_redelivers_nothing_and_moves_no_part
         for one in members:
             await one.ready()
         # Sticky: each has two of the four, once both have joined.
-        owners = await until(lambda: _owners(database, {2}), deadline=20, what="two partitions for each member")
+        owners = await until(lambda: _owners(database, {2}), what="two partitions for each member")
         for number in (0, 1, 0):
             old = members[number]
             await until(lambda one=old: _applied(one), what="some load on this member")
@@ -50,7 +51,7 @@ async def test_a_rolling_restart_under_load_redelivers_nothing_and_moves_no_part
             await members[number].ready()
         restarted.set()
         await load
-        await until(lambda: _table_is(database, sent), deadline=30, what="every event in the table")
+        await until(lambda: _table_is(database, sent), what="every event in the table")
 
         for one in members:
             assert await one.metric("inbox_duplicates_total", consumergroup=GROUP) == 0
@@ -75,7 +76,7 @@ async def test_a_process_leaves_in_time_while_the_broker_is_away_and_lives_until
         await process.ready()
         await until(lambda: _table_is(database, {"i1": 3}), what="the events")
         broker.kill()
-        await until(lambda: any("onnect" in str(line["event"]) for line in process.log), deadline=20, what="the loss")
+        await until(lambda: any("onnect" in str(line["event"]) for line in process.log), what="the loss")
         # Alive: nobody restarts it for a broker that is away.
         assert await is_alive(process.port)
 
@@ -94,13 +95,13 @@ async def test_the_supervisor_restarts_a_killed_child_and_leaves_with_all_of_the
     only = [word for role in ROLES if role != "projections" for word in ("--count", f"{role}=0")]
 
     async with running(environ, "all", *only) as supervisor:
-        await until(lambda: is_ready(port), deadline=30, what="the child's readiness")
+        await until(lambda: is_ready(port), what="the child's readiness")
         (first,) = _children(supervisor)
         os.kill(first, signal.SIGKILL)
         died = time.monotonic()
         second = await until(lambda: next((pid for pid in _children(supervisor) if pid != first), None), what="another child")
-        await until(lambda: is_ready(port), deadline=30, what="its readiness")
-        assert time.monotonic() - died < 15
+        await until(lambda: is_ready(port), what="its readiness")
+        assert time.monotonic() - died < PROCESS_SECONDS
         await until(lambda: _table_is(database, {"i1": 3}), what="the events")
 
         assert await supervisor.terminate() == 0
@@ -113,12 +114,12 @@ async def test_children_leave_when_their_supervisor_is_killed(database: ClonedDa
     environ = environ_for(database, fresh_kafka, CASESTREAM_HEALTH__PORT=str(port))
 
     async with running(environ, "all", *only) as supervisor:
-        await until(lambda: is_ready(port), deadline=30, what="the workers' readiness")
+        await until(lambda: is_ready(port), what="the workers' readiness")
         (child,) = _children(supervisor)
         assert await metric(port, "worker_leader", job="housekeeping") == 1
         supervisor.process.kill()
 
-        await until(lambda: not _alive(child), deadline=20, what="the child's end")
+        await until(lambda: not _alive(child), what="the child's end")
 
 
 async def test_no_process_starts_on_a_schema_behind_its_code_but_it_may_wait_for_it(
@@ -136,7 +137,7 @@ async def test_no_process_starts_on_a_schema_behind_its_code_but_it_may_wait_for
     assert "there is none of this name" in await casestream(environ, "run", "relays", expect=3)
 
     async with running(environ, "workers", "--wait") as waiting:
-        await until(lambda: any(line["event"] == "waiting for the schema" for line in waiting.log), deadline=20)
+        await until(lambda: any(line["event"] == "waiting for the schema" for line in waiting.log))
         await conn.execute("insert into schema_migrations select ($1::schema_migrations).*", last)
         await waiting.ready()
         assert await waiting.terminate() == 0

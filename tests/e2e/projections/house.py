@@ -81,14 +81,14 @@ class House:
                     return row
             return None
 
-        return await until(found, 30, f"{case_id} in {table} with {expected}") or {}
+        return await until(found, what=f"{case_id} in {table} with {expected}") or {}
 
     async def until_parked(self, group: str, count: int = 1) -> list[dict[str, Any]]:
         async def parked() -> list[dict[str, Any]]:
             rows = await self.look('select * from parked_messages where group_name = $1 order by partition, "offset"', group)
             return rows if len(rows) >= count else []
 
-        return list(await until(parked, 30, f"{count} parked messages of {group}"))
+        return list(await until(parked, what=f"{count} parked messages of {group}"))
 
 
 def _groups() -> Iterator[tuple[str, str]]:
@@ -134,4 +134,4 @@ async def open_house(database: ClonedDatabase, keys: ClonedDatabase, kafka: Fres
             yield House(settings, kafka, owner, api, keys_pool, ring, job, fleet)
         finally:
             stop.set()
-            await asyncio.wait_for(asyncio.gather(*tasks), 30)
+            await asyncio.wait_for(asyncio.gather(*tasks), 60)

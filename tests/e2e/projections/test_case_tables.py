@@ -98,7 +98,7 @@ async def test_cd15_a_new_mapped_column_gets_its_ddl_is_applied_and_filled_for_o
         await house.job.round()
         return not await house.look("select from pg_class where relname = $1", f"{TABLE}__v1")
 
-    await until(gone, 20, "the retired table to go")
+    await until(gone, what="the retired table to go")
 
 
 def forged(good: CaseSnapshotStored, tenant: str = "north", **changes: Any) -> Any:
@@ -197,7 +197,7 @@ async def test_a_version_that_cannot_run_is_an_incident_and_hurts_no_other(house
             await house.look("select from incidents where kind = 'projection-failed' and object_id = $1", f"{TABLE}.v{version}")
         )
 
-    await until(told, 20, "the incident")
+    await until(told, what="the incident")
     await house.store("o-1", ORDER, total=1)
     await house.row(f"analytics.{TABLE}", "o-1")
     assert house.fleet.ready
@@ -212,6 +212,6 @@ async def test_freshness_tells_the_serving_version_and_how_far_it_is_behind(hous
         [row] = await house.look("select * from meta.projection_freshness where table_name = $1", TABLE)
         return row if row["lag_records"] == 0 and row["applied_at"] is not None else None
 
-    row = await until(fresh, 20, "a measured lag")
+    row = await until(fresh, what="a measured lag")
     assert row is not None
     assert (row["serving_version"], row["state"], row["next_version"]) == (1, "serving", None)

@@ -6,6 +6,7 @@ import random
 import pytest
 
 from domain.rebuilds import commands
+from runtime.kafka import admin
 from schemas.errors import Rejected
 from tests.e2e.rebuild.world import OPERATOR, SECOND, TABLE, World
 from tests.waiting import until
@@ -75,7 +76,18 @@ async def test_a_rebuild_goes_on_while_snapshots_arrive_and_loses_none(world: Wo
         await living
     assert stored > 10
     await world.applied(1, count + stored)
-    await until(lambda: equal(world, ready["version"]), 20, "equal rows and child rows")
+    await until(lambda: equal(world, ready["version"]), what="equal rows and child rows")
+
+
+async def left_on_the_broker(world: World, group: str) -> list[str]:
+    """What bears the group's name: itself, and its dead letter topics."""
+    client = admin(world.settings)
+    await client.start()
+    try:
+        names = [*(name for name, *_ in await client.list_consumer_groups()), *await client.list_topics()]
+        return [name for name in names if name.startswith(world.kafka.prefix) and group in name]
+    finally:
+        await client.close()
 
 
 async def equal(world: World, version: int) -> bool:
@@ -109,6 +121,9 @@ async def test_a_new_column_arrives_by_rebuild_verify_switch_and_leaves_by_switc
     assert (back["state"], back["version"]) == ("done", 1), back["message"]
     retired = await world.carry_out(lambda conn: commands.order_retire(conn, OPERATOR, TABLE, 2))
     assert retired["state"] == "done", retired["message"]
+    assert retired["message"] == "version 2 is gone"
+    assert await left_on_the_broker(world, "projections.case_plain_order_case.v2") == []
+    assert await left_on_the_broker(world, "projections.case_plain_order_case.v1") != []
     assert await world.look("select to_regclass('projections.case_plain_order_case__v2') as t") == [{"t": None}]
     assert not await world.look("select from consumer_offsets where group_name = 'projections.case_plain_order_case.v2'")
     audited = {row["action"] for row in await world.look("select action from audit_log")}
@@ -132,7 +147,7 @@ async def test_a_second_order_names_the_first_and_a_cancelled_one_leaves_nothing
     if isinstance(cancelled, Rejected):
         return  # it was ready first: then it is retired, not cancelled
     (row,) = await world.look("select order_id from projection_orders where kind = 'retire'")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while (await world.look("select state from projection_orders where order_id = $1", row["order_id"]))[0][
             "state"
         ] != "done":

@@ -190,7 +190,7 @@ class World:
     async def end(self, group: str) -> None:
         stop, task = self.members.pop(group)
         stop.set()
-        await asyncio.wait_for(task, 20)
+        await asyncio.wait_for(task, 60)
 
     async def order(self, source: str = "topic", name: str = TABLE, **more: Any) -> UUID:
         async with self.worker.acquire() as conn, conn.transaction():
@@ -201,7 +201,7 @@ class World:
     async def rebuild(self, rebuild_id: UUID) -> dict[str, Any]:
         return (await self.look("select * from rebuilds where rebuild_id = $1", rebuild_id))[0]
 
-    async def until_state(self, rebuild_id: UUID, *states: str, seconds: float = 40) -> dict[str, Any]:
+    async def until_state(self, rebuild_id: UUID, *states: str, seconds: float = 90) -> dict[str, Any]:
         """Everybody does a round until the rebuild is in one of these states."""
         scanners, stop = [self.scanner("a"), self.scanner("b")], asyncio.Event()
         reading = [asyncio.create_task(scanner.run(stop)) for scanner in scanners]
@@ -222,7 +222,7 @@ class World:
         await self.follow()
         await asyncio.sleep(0.05)
 
-    async def carry_out(self, wish: Callable[[Connection], Awaitable[Any]], seconds: float = 30) -> dict[str, Any]:
+    async def carry_out(self, wish: Callable[[Connection], Awaitable[Any]], seconds: float = 90) -> dict[str, Any]:
         """Order something about a version and let it be done; the order's last row."""
         async with self.worker.acquire() as conn, conn.transaction():
             row = await wish(conn)
@@ -249,7 +249,7 @@ class World:
             rows = await self.look("select coalesce(sum(next), 0)::int as n from consumer_offsets where group_name = $1", group)
             return bool(rows[0]["n"] >= count)
 
-        await until(passed, 30, f"{group} to pass {count} records")
+        await until(passed, what=f"{group} to pass {count} records")
 
     async def close(self) -> None:
         for group in list(self.members):
@@ -293,4 +293,4 @@ async def running_world(
         finally:
             await world.close()
             stop.set()
-            await asyncio.wait_for(relaying, 20)
+            await asyncio.wait_for(relaying, 60)

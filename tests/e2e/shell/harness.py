@@ -55,7 +55,7 @@ async def member(settings: Settings, processor: Processor[Any, Any], instance: s
         yield one
     finally:
         stop.set()
-        await asyncio.wait_for(task, 20)
+        await asyncio.wait_for(task, 60)
 
 
 def event(payload: Payload, tenant: str = "acme", sequence: int | None = None, **attributes: Any) -> CloudEvent:

@@ -51,12 +51,12 @@ class MemberProcess:
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
-    async def ended(self, deadline: float = 20.0) -> int:
+    async def ended(self, deadline: float = 60.0) -> int:
         """Its exit status: negative for a signal."""
         await until(lambda: self._process.poll() is not None, deadline, f"the end of the member; its log: {self.log()[-2000:]}")
         return int(self._process.returncode)
 
-    async def stopped(self, deadline: float = 20.0) -> None:
+    async def stopped(self, deadline: float = 60.0) -> None:
         """Frozen by its failpoint."""
         await until(lambda: self.state() in ("T", "X"), deadline, "the member's stop")
         assert self.state() == "T", self.log()[-2000:]

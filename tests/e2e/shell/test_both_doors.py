@@ -120,7 +120,7 @@ class Doors:
         self.sent += len(script)
         settings = settings_for(self.database, self.kafka)
         async with member(settings, WorkItems(Outbox("casestream"))):
-            await until(self._all_read, 30, "the script to be read")
+            await until(self._all_read, what="the script to be read")
         query = (
             "select convert_from(payload, 'UTF8') as said from outbox_events "
             "where tenant_id = $1 and sequence is null order by id"

@@ -36,20 +36,20 @@ async def test_it_stops_its_partition_alone_and_the_group_can_be_moved_past_it(
     _rot(node.folder / "data" / f"{kafka.topic(TOPIC)}-0" / f"{0:020d}.log", batch=2)
 
     async with member(settings_for(database, kafka), WorkItemBoard(1)):
-        (incident,) = await until(lambda: _reported(database), 30, "the incident")
+        (incident,) = await until(lambda: _reported(database), what="the incident")
         assert incident["object_id"] == f"{GROUP}/{TOPIC}-0"
         assert "offset 2 " in incident["summary"]
         assert "CorruptRecord" in incident["summary"]
-        await until(lambda: _has(database, {rotten: 2, sound: 3}), 30, "what lies before it, and the other partition")
+        await until(lambda: _has(database, {rotten: 2, sound: 3}), what="what lies before it, and the other partition")
 
         await produce(kafka, TOPIC, events_of(sound, 4, first=4))
-        await until(lambda: _has(database, {rotten: 2, sound: 4}), 30, "the other partition to go on")
+        await until(lambda: _has(database, {rotten: 2, sound: 4}), what="the other partition to go on")
 
         command = incident["cure"][incident["cure"].index("casestream ") :].split()[1:]
         command[command.index("N")] = "3"
         await casestream(environ_for(database, kafka), *command, "--execute")
         # Number 3 is skipped: 4 and 5 are read, and wait for the rule of skipped ranges.
-        await until(lambda: _stands_at(database, 5), 30, "what lies behind it")
+        await until(lambda: _stands_at(database, 5), what="what lies behind it")
 
 
 def _rot(log: Path, batch: int) -> None:

@@ -7,16 +7,17 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from api.app import create_app
 from domain.cases.followed_classes import FollowedClasses
 from domain.cases.mapping_store import released_files
-from domain.cases.sealing import StoredSnapshot, open_document
+from domain.cases.sealing import Keys, StoredSnapshot, open_document
 from domain.outbox import Outbox
 from processors.cases import Cases
-from runtime.keys.ring import KeyRing, open_key_ring
+from runtime.keys.ring import DataKey, KeyPlace, Subject, open_key_ring
 from runtime.postgres import open_pool
 from schemas.cases import RemoveCase, StoreSnapshot
 from tests.e2e.shell.harness import create_group_topics, event, member, produce, rows, settings_for
@@ -66,7 +67,7 @@ class Doors:
     database: ClonedDatabase
     kafka: FreshKafka
     http: Served
-    ring: KeyRing
+    ring: Keys
 
     async def over_http(self, script: Sequence[Command]) -> list[str]:
         """The codes of the refusals."""
@@ -184,3 +185,30 @@ async def test_an_outside_sender_cannot_pose_as_a_system_user(doors: Doors) -> N
     async with member(settings_for(doors.database, doors.kafka), doors.processor()):
         await until(lambda: doors._read_all(1), 60, "the command to be read")
     assert (await doors.left(KAFKA))[0][0]["created_by"] == "service:case-gateway"
+
+
+class Watched:
+    """A key ring, and how many transactions of the group stood open whenever a subject's key was first asked for."""
+
+    def __init__(self, keys: Keys, database: ClonedDatabase) -> None:
+        self._keys, self._database = keys, database
+        self.open: dict[Subject, int] = {}
+
+    async def current(self, subjects: Sequence[Subject]) -> dict[Subject, DataKey]:
+        activity = "select from pg_stat_activity where usename = 'cs_worker' and state = 'idle in transaction'"
+        waiting = len(await rows(self._database, f"{activity} and datname = current_database()"))
+        for subject in subjects:
+            self.open.setdefault(subject, waiting)
+        return await self._keys.current(subjects)
+
+    async def secrets(self, wanted: Sequence[KeyPlace]) -> dict[UUID, bytes]:
+        return await self._keys.secrets(wanted)
+
+
+@pytest.mark.requirement("CD-2")
+async def test_no_transaction_of_the_door_waits_for_a_key(doors: Doors) -> None:
+    """A slow key service would hold the fence's row, and with it every relay, up to the time limits."""
+    doors.ring = watched = Watched(doors.ring, doors.database)
+    unknown = store("nobody", subject_id="s-3", class_name="com.app.Nobody")
+    assert await doors.over_kafka([*SCRIPT[:2], unknown, SCRIPT[-1]]) == ["UnknownCaseClass"]
+    assert watched.open == {(KAFKA, "s-1"): 0, (KAFKA, "s-2"): 0}, "and what cannot be stored makes no key"

@@ -5,7 +5,7 @@ Another group joins with one entry in `conformance.SUBJECTS`; until then `test_e
 
 import random
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -15,9 +15,12 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from processors.shell import Message, Preparing, Processor
 from processors.shell.messages import Decoded
 from processors.shell.plan import Plan
+from runtime.sql import Connection
 from schemas.envelope import CloudEvent, to_headers
+from schemas.errors import TransientError
 from schemas.registry import GROUPS, dlt_topic
 from tests.e2e.shell import case_snapshots
 from tests.e2e.shell.conformance import SUBJECTS, Applied, Subject, item_id
@@ -56,7 +59,7 @@ class Bench:
     async def produce(self, messages: list[Any]) -> None:
         await produce(self.kafka, self.subject.topic, messages)
 
-    async def becomes(self, expected: dict[str, Applied], deadline: float = 30.0) -> None:
+    async def becomes(self, expected: dict[str, Applied], deadline: float = 60.0) -> None:
         """Waits until exactly this was applied and every record was read; fails with what there is instead."""
         expected = self.subject.expected(expected)
 
@@ -153,6 +156,48 @@ async def test_where_the_latest_wins_a_later_number_is_applied_and_an_earlier_on
         assert not await bench.parked()
         await bench.produce([history[5], history[4]])
         await bench.becomes({item_id("late"): (6, 6), item_id("other"): (4, 4)})
+
+
+class Prepares:
+    """A group's processor whose `prepare` is away at first, and cannot do with one message."""
+
+    def __init__(self, processor: Processor[Any, Any], database: ClonedDatabase, bad: str) -> None:
+        self._processor, self._database, self._bad = processor, database, bad
+        self.prepared: set[str] = set()
+        self.unprepared: set[str] = set()
+        self.calls = self.open = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._processor, name)
+
+    async def prepare(self, conn: Connection, messages: Sequence[Message]) -> None:
+        self.calls += 1
+        activity = "select from pg_stat_activity where usename = 'cs_worker' and state = 'idle in transaction'"
+        self.open += len(await rows(self._database, f"{activity} and datname = current_database()"))
+        if self.calls == 1:
+            raise TransientError("asking a service failed; it is away")
+        if any(message.event.id == self._bad for message in messages):
+            raise ValueError("no answer for this one, ever")
+        self.prepared |= {message.event.id for message in messages}
+        if isinstance(self._processor, Preparing):
+            await self._processor.prepare(conn, messages)
+
+    async def load(self, conn: Connection, messages: Sequence[Message]) -> dict[Any, Any]:
+        self.unprepared |= {message.event.id for message in messages} - self.prepared
+        return await self._processor.load(conn, messages)
+
+
+@pytest.mark.requirement("SP-9")
+async def test_what_a_processor_waits_for_is_there_before_its_transaction(bench: Bench) -> None:
+    await bench.setup(partitions=1)
+    histories = {key: bench.subject.history(key, 4) for key in ("one", "two", "bad")}
+    await bench.produce([event for four in zip(*histories.values(), strict=True) for event in four])
+    preparing = Prepares(bench.subject.make(), bench.database, histories["bad"][1].id)
+    async with member(bench.settings(), preparing):
+        await bench.becomes({item_id("one"): (4, 4), item_id("two"): (4, 4), item_id("bad"): (1, 1)})
+    assert preparing.calls > 1
+    assert (preparing.unprepared, preparing.open) == (set(), 0)
+    assert [row["reason"] for row in await bench.parked()][1:] == ["follows", "follows"]
 
 
 def page_sent_again(bench: Bench) -> list[CloudEvent]:

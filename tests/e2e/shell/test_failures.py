@@ -205,7 +205,7 @@ async def test_a_member_that_finds_no_database_leaves_when_asked(database: Clone
     task = asyncio.create_task(GroupMember(settings, BOARD.make(), "test-0", stop).run())
     await asyncio.sleep(0)
     stop.set()
-    await asyncio.wait_for(task, 5)
+    await asyncio.wait_for(task, 60)
 
 
 @pytest.mark.hole("gap-waits")

@@ -27,20 +27,20 @@ async def test_a_gap_of_60_seconds_is_reported_by_the_shell_and_still_waits(
     late, witness = events_of("late", 3), events_of("witness", 3)
     await produce(fresh_kafka, TOPIC, [late[0], late[2], witness[0], witness[2]])
     async with member(settings_for(database, fresh_kafka), WorkItemBoard(1)):
-        await until(lambda: _waiting(database, 2), 30, "both gaps")
+        await until(lambda: _waiting(database, 2), what="both gaps")
         await execute(database, "update waiting_messages set since = since - interval '45 s'")
         await execute(database, "update waiting_messages set skip = true where aggregate like '%witness'")
-        await until(lambda: _waiting(database, 1), 30, "a round of the member")
+        await until(lambda: _waiting(database, 1), what="a round of the member")
         assert await _reported(database, "sequence-gap") == []
 
         await execute(database, "update waiting_messages set since = since - interval '60 s'")
-        (incident,) = await until(lambda: _reported(database, "sequence-gap"), 30, "the incident")
+        (incident,) = await until(lambda: _reported(database, "sequence-gap"), what="the incident")
         assert incident["object_id"] == f"{GROUP}/{TOPIC}/acme|work_item|late"
         assert "casestream offsets skip-gap" in incident["cure"]
         assert await _numbers(database) == {"late": 1, "witness": 3}, "reported, not given up"
 
         await produce(fresh_kafka, TOPIC, [late[1]])
-        await until(lambda: _has(database, {"late": 3, "witness": 3}), 30, "the number that came after all")
+        await until(lambda: _has(database, {"late": 3, "witness": 3}), what="the number that came after all")
     assert await rows(database, "select from parked_messages") == []
 
 
@@ -55,23 +55,23 @@ async def test_a_position_that_kafka_deleted_stops_its_partition_until_the_group
     cut, flows = (_item_in(number) for number in (0, 1))
     await produce(fresh_kafka, TOPIC, [*events_of(cut, 2), *events_of(flows, 2)])
     async with member(settings, WorkItemBoard(1)):
-        await until(lambda: _has(database, {cut: 2, flows: 2}), 30, "the beginning")
+        await until(lambda: _has(database, {cut: 2, flows: 2}), what="the beginning")
     # Behind where the group stands: three and four go, five stays.
     await produce(fresh_kafka, TOPIC, events_of(cut, 5, first=3))
     await _delete_before(fresh_kafka, 0, 4)
 
     async with member(settings, WorkItemBoard(1)):
-        (incident,) = await until(lambda: _reported(database, "offset-out-of-range"), 30, "the incident")
+        (incident,) = await until(lambda: _reported(database, "offset-out-of-range"), what="the incident")
         assert incident["object_id"] == f"{GROUP}/{TOPIC}-0"
         await produce(fresh_kafka, TOPIC, [*events_of(flows, 3, first=3), *events_of(cut, 6, first=6)])
-        await until(lambda: _has(database, {cut: 2, flows: 3}), 30, "the other partition to flow")
+        await until(lambda: _has(database, {cut: 2, flows: 3}), what="the other partition to flow")
         assert await _position(database, 0) == 2
         assert await rows(database, "select from waiting_messages") == []
 
         command = incident["cure"].removeprefix("casestream ").split()
         moved = await casestream(environ_for(database, fresh_kafka), *command, "--execute")
         assert (moved["skipped"], moved["executed"]) == (0, True), "what is gone cannot be skipped"
-        await until(lambda: _has(database, {cut: 6, flows: 3}), 30, "the partition to go on")
+        await until(lambda: _has(database, {cut: 6, flows: 3}), what="the partition to go on")
     assert await _position(database, 0) == 6
     assert await _reported(database, "skipped-range"), "what was skipped is told"
 

@@ -22,9 +22,7 @@ async def test_a_record_without_key_and_value_is_parked_alone(database: ClonedDa
     await _produce_nothing(fresh_kafka)
     await produce(fresh_kafka, TOPIC, [event(created("i1"), sequence=1)])
     async with member(settings_for(database, fresh_kafka), board):
-        await until(
-            lambda: rows(database, "select from projections.work_item_board__v1"), deadline=30, what="the row behind it"
-        )
+        await until(lambda: rows(database, "select from projections.work_item_board__v1"), what="the row behind it")
     (parked,) = await rows(database, "select reason, key, value from parked_messages")
     assert (parked["reason"], parked["key"], parked["value"]) == ("undecodable", None, None)
 
@@ -45,10 +43,10 @@ async def test_the_position_passes_what_a_transactional_producer_leaves(
     finally:
         await producer.stop()
     # The broker writes the marker a moment after it has answered.
-    end = await until(lambda: _end(fresh_kafka), deadline=30, what="the record and the marker behind it")
+    end = await until(lambda: _end(fresh_kafka), what="the record and the marker behind it")
     async with member(settings_for(database, fresh_kafka), board):
         found = "select from consumer_offsets where next = $1"
-        await until(lambda: rows(database, found, end), deadline=30, what="the position behind the markers")
+        await until(lambda: rows(database, found, end), what="the position behind the markers")
     assert await rows(database, "select from projections.work_item_board__v1")
     assert not await rows(database, "select * from parked_messages")
 

@@ -36,7 +36,7 @@ async def test_three_writers_on_hot_items_neither_deadlock_nor_lose_an_update(
     async with AsyncExitStack() as stack:
         first: GroupMember = await stack.enter_async_context(member(settings, SUBJECT.make(), "one"))
         second = await stack.enter_async_context(member(settings, SUBJECT.make(), "two"))
-        await until(lambda: first.ready and second.ready and _share(first, second), 30, "a topic for each member")
+        await until(lambda: first.ready and second.ready and _share(first, second), what="a topic for each member")
         await produce(fresh_kafka, SUBJECT.topic, [SUBJECT.history(key, 1)[0] for key in ITEMS])
         await until(lambda: _read(database, len(ITEMS)), what="the items")
         await asyncio.gather(

@@ -133,7 +133,7 @@ class Coupled:
             return bool(await _pair(self.database, item) == expected)
 
         try:
-            await until(so, 30, "the pair")
+            await until(so, what="the pair")
         except AssertionError:
             assert await _pair(self.database, item) == expected, self.engine.actions(item)
 
@@ -145,11 +145,11 @@ class Coupled:
             found = await rows(self.database, query, ANSWERS, item)
             return [row["sequence"] for row in found] == [self.engine.answers(item)]
 
-        await until(last, 30, "the engine's news to be read")
+        await until(last, what="the engine's news to be read")
 
     async def heard(self, item: str, action: str) -> None:
         """Waits until the engine heard of the action."""
-        await until(lambda: any(name == action for name, _, _ in self.engine.actions(item)), 30, f"the engine to hear {action}")
+        await until(lambda: action in {name for name, _, _ in self.engine.actions(item)}, what=f"the engine to hear {action}")
 
 
 async def _pair(database: ClonedDatabase, item: str) -> Any:
@@ -179,7 +179,7 @@ async def coupled(database: ClonedDatabase, fresh_kafka: FreshKafka, monkeypatch
                 yield Coupled(database, fresh_kafka, engine)
         finally:
             stop.set()
-            await asyncio.wait_for(relaying, 20)
+            await asyncio.wait_for(relaying, 60)
 
 
 @pytest.mark.requirement("WI-6", "WI-7", "trap-51", "trap-53")

@@ -93,16 +93,16 @@ async def test_two_versions_side_by_side_end_with_equal_rows_at_places_of_their_
 
     await produce(fresh_kafka, TOPIC, halves[0])
     async with member(settings[0], first.make()):
-        await until(lambda: _all_applied(database, first, 4, len(halves[0])), 30, "the first version to read the first half")
+        await until(lambda: _all_applied(database, first, 4, len(halves[0])), what="the first version to read the first half")
         assert await second.read(database) == {}
         async with member(settings[1], second.make()):
-            await until(lambda: _all_applied(database, second, 4, len(halves[0])), 30, "the second version to catch up")
+            await until(lambda: _all_applied(database, second, 4, len(halves[0])), what="the second version to catch up")
         await produce(fresh_kafka, TOPIC, halves[1])
         everything = len(halves[0]) + len(halves[1])
-        await until(lambda: _all_applied(database, first, 9, everything), 30, "the first version to read the rest")
+        await until(lambda: _all_applied(database, first, 9, everything), what="the first version to read the rest")
         assert await _all_applied(database, second, 4, len(halves[0])), "it is away, so it stands where it stood"
     async with member(settings[1], second.make()):
-        await until(lambda: _all_applied(database, second, 9, everything), 30, "the second version to read the rest")
+        await until(lambda: _all_applied(database, second, 9, everything), what="the second version to read the rest")
 
     tables = [await rows(database, f"select * from projections.work_item_board__v{n} order by work_item_id") for n in (1, 2)]
     assert len(tables[0]) == len(keys)

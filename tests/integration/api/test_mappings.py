@@ -2,14 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from api.app import create_app
 from projections.ddl import create_statements
-from tests.integration.api.conftest import Served
+from tests.integration.api.conftest import Served, settings_for
 from tests.integration.api.serving import asgi_client
 from tests.integration.mappings.words import AUDIT, ORDER, RUSH, TOTAL, column, files, order
 
@@ -19,8 +21,8 @@ PATH = "/api/v1/mappings"
 class Editing:
     """The door on the classes of these tests, and an editor's requests."""
 
-    def __init__(self, served: Served, client: httpx.AsyncClient) -> None:
-        self.served, self.client = served, client
+    def __init__(self, served: Served, client: httpx.AsyncClient, app: FastAPI) -> None:
+        self.served, self.client, self.app = served, client, app
 
     def headers(self, role: str = "mapping-editor", **more: str) -> dict[str, str]:
         return self.served.headers((role,), **more)
@@ -43,7 +45,7 @@ async def editing(served: Served) -> AsyncIterator[Editing]:
     verifier = served.world.verifier()
     app = create_app(served.settings, served.pool, verifier, classes=files(), statements_of=create_statements)
     async with asgi_client(app) as client:
-        yield Editing(served, client)
+        yield Editing(served, client, app)
     await app.state.door.enclosure.close()
 
 
@@ -157,6 +159,27 @@ async def test_every_problem_is_told_at_once_with_its_place(editing: Editing) ->
     } <= found
     assert (await editing.get(f"/{ORDER}")).json()["draft"] is None
     assert await editing.served.rows("select from mapping_definitions") == []
+
+
+@pytest.mark.requirement("CD-12")
+async def test_a_table_has_as_many_columns_as_the_setting_allows(editing: Editing) -> None:
+    """Judged at every change: a draft that fits is not published by a door that allows fewer."""
+    wide = order(*(column(f"c{at}", "$.x") for at in range(9)))
+    door = editing.app.state.door
+
+    def allow(most: int) -> None:
+        editing.app.state.door = replace(
+            door, settings=settings_for(editing.served.database, CASESTREAM_MAPPINGS__MAX_COLUMNS=str(most))
+        )
+
+    allow(8)
+    assert ("/definition/mappings", "too-many-columns") in pointers(await editing.put(wide))
+    allow(20)
+    assert (await editing.put(wide)).status_code == 200
+    allow(8)
+    assert "too-many-columns" in {code for _, code in pointers(await editing.post(ORDER, "publish"))}
+    allow(20)
+    assert (await editing.post(ORDER, "publish")).status_code == 200
 
 
 async def test_a_column_name_never_becomes_sql(editing: Editing) -> None:

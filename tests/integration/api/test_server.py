@@ -30,7 +30,7 @@ async def test_it_listens_on_loopback_and_ends_when_it_is_told_to(served: Served
         # No issuer is configured here: ready is another matter than alive.
         assert (await client.get("/readyz")).status_code == 503
     stop.set()
-    await asyncio.wait_for(running, 10)
+    await asyncio.wait_for(running, 60)
 
 
 async def test_no_full_collection_walks_over_the_application(served: Served) -> None:
@@ -42,7 +42,7 @@ async def test_no_full_collection_walks_over_the_application(served: Served) -> 
     assert gc.get_freeze_count() > max(frozen, 50_000)
     gc.unfreeze()
     stop.set()
-    await asyncio.wait_for(running, 10)
+    await asyncio.wait_for(running, 60)
 
 
 async def test_a_request_under_way_is_finished_before_the_end(served: Served) -> None:
@@ -60,7 +60,7 @@ async def test_a_request_under_way_is_finished_before_the_end(served: Served) ->
             stop.set()
             await blocker.execute("rollback")
             assert (await call).status_code == 201
-    await asyncio.wait_for(running, 10)
+    await asyncio.wait_for(running, 60)
     await served.pool.release(blocker)
 
 

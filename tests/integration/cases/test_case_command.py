@@ -38,7 +38,7 @@ class Commands:
             sys.executable, "-m", "runtime.cli", "--output", "json", *words, env=self._environ, cwd=ROOT,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
-        out, err = await asyncio.wait_for(process.communicate(said.encode()), 60)
+        out, err = await asyncio.wait_for(process.communicate(said.encode()), 300)
         assert process.returncode == expect, (out + err).decode()
         return (out if expect in (0, 1) else err).decode()
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from domain.work_items import commands, reads
+from domain.work_items import commands, reads, store
 from domain.work_items.decisions import Unchanged, result_of
 from domain.work_items.editing import Edited
 from schemas.errors import NotFound
@@ -52,6 +52,20 @@ async def test_an_action_writes_status_assignee_history_and_events_together(worl
         item,
     )
     assert last == {"by_user": "an", "note": "please", "source": "CRM_UI", "assignee_id": "bo"}
+
+
+async def test_a_click_without_assignee_keeps_its_plans(world: World) -> None:
+    item = await _new(world, "StartWork")
+    async with world.api() as conn:
+        for n in range(12):
+            action = "BackToInProgress" if n % 2 else "SetWaitingCustomer"
+            decided(await commands.apply_action(conn, OUTBOX, caller(), act(item, action)))
+        kept = await conn.fetch("select statement, generic_plans, custom_plans from pg_prepared_statements")
+    plans = {row["statement"]: (row["generic_plans"], row["custom_plans"]) for row in kept}
+    # PostgreSQL makes five plans of its own for a statement before it decides whether one will do.
+    for name in ("lock_work_item", "update_work_item"):
+        generic, custom = plans[store.queries.sql_of(name)]
+        assert generic > 0, f"{name} was planned anew {custom} times"
 
 
 @pytest.mark.requirement("trap-45", "trap-57")

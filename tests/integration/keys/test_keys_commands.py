@@ -43,7 +43,7 @@ class Commands:
             sys.executable, "-m", "runtime.cli", "--output", "json", "keys", *words,
             env=self._environ | environ, cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
-        out, err = await asyncio.wait_for(process.communicate(), 60)
+        out, err = await asyncio.wait_for(process.communicate(), 300)
         assert process.returncode == expect, err.decode()
         return json.loads(out) if expect == 0 and out.strip() else err.decode()
 

@@ -287,7 +287,7 @@ async def test_while_a_shred_waits_others_wait_no_longer_than_its_turn(pools: Po
         await hold_subjects(reader, [AN])
         waiting = asyncio.create_task(shredder.shred(entry()))
         for _ in range(3):
-            async with tenants_transaction(pools["worker"], ["acme"]) as another, asyncio.timeout(3):
+            async with tenants_transaction(pools["worker"], ["acme"]) as another, asyncio.timeout(15):
                 assert await hold_subjects(another, [AN]) == set()
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)

@@ -6,6 +6,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from domain.audit import append
 from domain.cases.mapping.resolve import resolve
 from domain.cases.mapping_store import FollowedGraph, generation, load_graph
 from domain.cases.mapping_store.commands import Draft, disable, publish, save_drafts
@@ -286,12 +287,29 @@ async def test_every_change_is_audited(world: World) -> None:
     await put_in_force(world, order(TOTAL))
     async with world.api() as conn:
         done(await disable(conn, FILES, BO, Order(ORDER), "it was wrong"))
-    rows = await world.look("select tenant_id, actor, action, object_id, reason from audit_log order by at, audit_id")
-    assert [tuple(row.values()) for row in rows] == [
+    query = "select tenant_id, actor, action, object_id, reason from audit_log order by at, audit_id"
+    published = ("an", "mapping.published", ORDER, "a test")
+    disabled = ("bo", "mapping.disabled", ORDER, "it was wrong")
+    assert [tuple(row.values()) for row in await world.look(query)] == [
         ("north", "an", "mapping.draft-saved", ORDER, "a test"),
-        ("north", "an", "mapping.published", ORDER, "a test"),
-        ("north", "bo", "mapping.disabled", ORDER, "it was wrong"),
+        *((tenant, *published) for tenant in ("north", "")),
+        *((tenant, *disabled) for tenant in ("north", "")),
     ]
+    async with world.api("south") as conn:
+        assert [tuple(row) for row in await conn.fetch(query)] == [("", *published), ("", *disabled)], (
+            "what changes all, all see"
+        )
+
+
+@pytest.mark.requirement("SP-8")
+async def test_a_tenant_reads_of_the_installations_log_only_what_concerns_mappings(world: World) -> None:
+    async with world.api() as conn:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await append(conn, tenant_id="", actor="x", action="x", object_type="tenant", object_id="x")
+    async with world.worker() as conn:
+        await append(conn, tenant_id="", actor="root", action="x", object_type="tenant", object_id="x")
+    async with world.api() as conn:
+        assert await conn.fetch("select from audit_log") == []
 
 
 async def test_unknown_classes_and_missing_drafts_are_refused(world: World) -> None:

@@ -13,7 +13,8 @@ from workers import metrics
 from workers.jobs import JOBS, Job, Servers, rounds_of
 from workers.lease import Leadership, Lease, LostLease
 
-LIFE, RENEW = 0.9, 0.2
+# Long, so that a busy machine loses none; where one has to end, the test ends it.
+LIFE, RENEW = 60.0, 0.1
 
 
 def leadership(pool: asyncpg.Pool, owner: str, life: float = LIFE) -> Leadership:
@@ -49,7 +50,7 @@ async def test_work_goes_to_the_other_when_the_leader_leaves(scan: asyncpg.Pool)
     running = [asyncio.create_task(leadership(scan, name).run(work(name), stops[name])) for name in "ab"]
     await until(lambda: leaders, what="a leader")
     stops[leaders[0]].set()
-    await until(lambda: len(leaders) == 2, deadline=5, what="the other leader")
+    await until(lambda: len(leaders) == 2, what="the other leader")
     for stop in stops.values():
         stop.set()
     await asyncio.gather(*running)
@@ -71,10 +72,10 @@ async def test_a_lost_lease_cancels_the_work(scan: asyncpg.Pool, owner: asyncpg.
             raise
 
     running = asyncio.create_task(leadership(scan, "a").run(work, stop))
-    await asyncio.wait_for(began.wait(), 5)
+    await asyncio.wait_for(began.wait(), 60)
     # Somebody else took it: the next renewal finds another term.
     await owner.execute("update leases set term = term + 1, owner = 'b', expires_at = now() + interval '1 hour'")
-    await asyncio.wait_for(cancelled.wait(), 5)
+    await asyncio.wait_for(cancelled.wait(), 60)
     stop.set()
     await running
 
@@ -83,11 +84,14 @@ async def test_a_lost_lease_cancels_the_work(scan: asyncpg.Pool, owner: asyncpg.
 
 @pytest.mark.requirement("SP-7")
 async def test_a_lease_is_renewed_for_as_long_as_the_work_takes(scan: asyncpg.Pool) -> None:
-    stop, seen = asyncio.Event(), []
-    began = time.monotonic()
+    stop, seen, ends = asyncio.Event(), [], set[float]()
 
     async def work(lease: Lease) -> None:
-        await until(lambda: time.monotonic() - began > 2 * LIFE, deadline=10, what="twice the life")
+        def renewed() -> bool:
+            ends.add(lease.trusted_until)
+            return len(ends) > 3
+
+        await until(renewed, what="three renewals")
         lease.require()
         seen.append(lease.term)
         stop.set()

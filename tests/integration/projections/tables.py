@@ -1,6 +1,5 @@
 """Table versions made by the real ddl job, and rows for them."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
@@ -79,4 +78,4 @@ def order_row(case_id: str, version: int, *skus: str, tenant: str = "acme", **va
 
 
 def tombstone(row: CaseRow, version: int) -> CaseRow:
-    return replace(row, snapshot_version=version, values=(), children={}, tombstone="removed")
+    return row._replace(snapshot_version=version, values=(), children={}, tombstone="removed")

@@ -10,8 +10,9 @@ from domain.cases.mapping.tables import ColumnSpec
 from projections import ddl, ddl_orders
 from projections.ddl_plan import plan_ddl
 from projections.ddl_role import DdlJob
+from projections.rebuild.specs import present_table
 from projections.versions import create_missing_versions, create_version, find_version, list_versions, set_state
-from schemas.errors import NotFound
+from schemas.errors import ConfigurationError, NotFound
 from tests.infrastructure.databases import ClonedDatabase
 from tests.integration.database.conftest import Connect, connect
 from tests.integration.database.test_catalogue import policies_that_disagree_with_grants, undeclared, unsecured
@@ -199,6 +200,61 @@ async def test_a_switch_keeps_the_rights_of_others_and_refuses_where_somebodys_v
     assert comment == "Serves version 3"
 
 
+_RIGHTS = (
+    "select relacl::text[] as whole, (select array_agg(attname || attacl::text order by attname) from pg_attribute "
+    "where attrelid = c.oid and attacl is not null and not attisdropped) as columns from pg_class c where oid = to_regclass($1)"
+)
+
+
+@pytest.mark.requirement("CD-12")
+async def test_a_view_that_is_made_anew_keeps_columns_rights_and_grant_options(connect: Connect) -> None:
+    conn = await connect("migrate")
+    view = "analytics.case_plain_small"
+    await make_version(conn, small_spec("a:text", "b:text"))
+    await switch(conn, "case_plain_small", 1)
+    await conn.execute(f"grant select on {view} to cs_scan with grant option")
+    await conn.execute(f"grant select (a), references (a) on {view} to cs_worker with grant option")
+    await conn.execute(f"grant select (case_id) on {view} to public")
+    await conn.execute(f"grant update on {view} to cs_worker")
+    [before] = await conn.fetch(_RIGHTS, view)
+    await make_version(conn, small_spec("a:text"))
+    assert (await switch(conn, "case_plain_small", 2)).state == "executed"
+    [after] = await conn.fetch(_RIGHTS, view)
+    assert sorted(after["whole"]) == sorted(before["whole"])
+    assert after["columns"] == before["columns"]
+
+
+@pytest.mark.requirement("CD-12")
+async def test_a_switch_that_would_take_somebodys_right_to_a_column_away_names_it(connect: Connect) -> None:
+    conn = await connect("migrate")
+    await make_version(conn, small_spec("a:text", "b:text"))
+    await switch(conn, "case_plain_small", 1)
+    await conn.execute("grant select (b) on analytics.case_plain_small to cs_worker")
+    await conn.execute("grant select (b) on analytics.case_plain_small to public")
+    await make_version(conn, small_spec("a:text"))
+    refused = await switch(conn, "case_plain_small", 2)
+    assert refused.state == "refused"
+    assert "cs_worker on b, public on b" in refused.error
+    assert await conn.fetchval("select has_column_privilege('cs_worker', 'analytics.case_plain_small', 'b', 'select')")
+    await conn.execute("revoke select (b) on analytics.case_plain_small from cs_worker, public")
+    assert (await switch(conn, "case_plain_small", 2)).state == "executed"
+
+
+@pytest.mark.requirement("CD-12")
+@pytest.mark.parametrize("column", ["", " (a)"])
+async def test_a_switch_refuses_where_somebody_handed_a_right_on(connect: Connect, column: str) -> None:
+    """Only its giver can give it again, and the owner role is not the giver."""
+    conn = await connect("migrate")
+    await make_version(conn, small_spec("a:text", "b:text"))
+    await switch(conn, "case_plain_small", 1)
+    await conn.execute(f"grant select{column} on analytics.case_plain_small to cs_api with grant option")
+    giver = await connect("api")
+    await giver.execute(f"grant select{column} on analytics.case_plain_small to cs_worker")
+    await make_version(conn, small_spec("a:text"))
+    refused = await switch(conn, "case_plain_small", 2)
+    assert (refused.state, "cs_worker from cs_api" in refused.error) == ("refused", True)
+
+
 @pytest.mark.requirement("CD-12")
 async def test_a_retired_version_goes_with_its_positions_when_its_consumers_have_left(connect: Connect) -> None:
     conn = await connect("migrate")
@@ -311,6 +367,19 @@ async def test_first_versions_come_by_themselves_only_in_development(
         assert await conn.fetchval(f"select count(*) from analytics.{NAME}") == 0
     else:
         assert set(states) == {"work_item_board.v1"}
+
+
+@pytest.mark.requirement("CD-12")
+async def test_no_table_is_planned_that_has_more_columns_than_the_setting_allows(
+    connect: Connect, database: ClonedDatabase
+) -> None:
+    conn = await connect("migrate")
+    with pytest.raises(ConfigurationError, match="mapped columns"):
+        await present_table(conn, NAME, max_columns=3)
+    assert await present_table(conn, NAME, max_columns=300) == order_spec()
+    async with asyncpg.create_pool(database.url("migrate"), min_size=1, max_size=2) as pool:
+        await DdlJob(pool, development=True, max_columns=3).round()
+    assert {version.label for version in await list_versions(conn)} == {"work_item_board.v1"}
 
 
 @pytest.mark.requirement("CD-12", "trap-87")

@@ -26,6 +26,8 @@ def test_twenty_thousand_generated_requests(database: ClonedDatabase, keys_datab
         # Operations without parameters have one request only; the others make up for them.
         tally = try_everything(address, wanted // len(ROUTES) + 1, make_objects(address, database), seed)
     print(f"seed {seed}: {tally.cases} cases, {dict(sorted(tally.statuses.items()))}")
+    # The whole story of each failure: pytest shortens what it compares.
+    print(*(f"{place}\n{story}" for place, story in tally.failures.items()), sep="\n")
     assert tally.failures == {}
     assert tally.server_errors == 0
     assert tally.cases >= wanted

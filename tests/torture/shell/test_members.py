@@ -15,7 +15,7 @@ from benchmarks.shell import ground
 from tests.e2e.shell.conformance import SUBJECTS
 from tests.e2e.shell.harness import create_group_topics, environ_for
 from tests.e2e.shell.processes import processes
-from tests.e2e.shell.test_ownership import LIVE_AGAIN_SECONDS, SUBJECT, Group
+from tests.e2e.shell.test_ownership import SUBJECT, Group
 from tests.infrastructure.databases import ClonedDatabase
 from tests.infrastructure.topics import FreshKafka
 from tests.torture.system.record import run_step
@@ -24,6 +24,8 @@ from tests.waiting import until
 pytestmark = [pytest.mark.torture, pytest.mark.timeout(7200)]
 BOARD = SUBJECTS["projections.work_item_board.v1"]
 MIB = 2**20
+# P5.
+LIVE_AGAIN_SECONDS = 10.0
 
 
 @pytest.fixture

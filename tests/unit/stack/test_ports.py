@@ -16,3 +16,11 @@ def test_a_client_can_never_hold_a_servers_port() -> None:
 
     assert len(set(ports)) == 100
     assert not set(ports) & set(client_ports())
+
+
+def test_processes_that_choose_at_once_choose_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ports_of(process: int) -> set[int]:
+        monkeypatch.setattr("os.getpid", lambda: process)
+        return set(free_ports(50))
+
+    assert not ports_of(1000) & ports_of(1001)

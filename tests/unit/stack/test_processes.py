@@ -39,13 +39,13 @@ def test_a_broken_pid_file_names_nobody(tmp_path: Path, content: str) -> None:
 
 def test_a_process_ends_when_asked(tmp_path: Path) -> None:
     process = launch(tmp_path)
-    assert processes.end([process], ((signal.SIGTERM, 5.0),))
+    assert processes.end([process], ((signal.SIGTERM, 60.0),))
     assert not processes.is_alive(process)
 
 
 def test_one_that_ignores_the_request_is_killed_after_the_bound(tmp_path: Path) -> None:
     process = launch(tmp_path, STUBBORN)
-    assert processes.wait_for((tmp_path / "deaf").exists, 10.0)
+    assert processes.wait_for((tmp_path / "deaf").exists, 60.0)
     assert not processes.end([process], ((signal.SIGTERM, 0.1),))
     assert not processes.is_alive(process)
 

@@ -10,7 +10,9 @@ from domain.cases.mapping.graph import graph_of, overlay
 from domain.cases.mapping.lint import errors, lint
 from domain.cases.mapping.model import ClassDefinition, Diagnostic, Provenance, StoredDefinition
 from domain.cases.mapping.names import MAX_TABLE_BYTES, column_problem, snake_case, table_problem
+from domain.cases.mapping.tables import MAX_COLUMNS
 from runtime.cli import main
+from runtime.settings.model import MappingSettings
 from tests.unit.domain.cases.mapping.notation import graph
 
 DELIVERED = graph_of(read_directory()[0])[0]
@@ -152,6 +154,13 @@ def test_strict_lint_fails_on_errors_and_never_on_warnings(tmp_path: Path, capsy
     warned = tree + "  - {className: A, parent: FlowableObject, mappings: [{plainColumn: x, remove: true}]}\n"
     assert lint_exit(warned, "--strict", "--output", "json") == 0
     assert '"code": "removes-nothing"' in capsys.readouterr().out
+    two = "[{plainColumn: x, jsonPath: $.x}, {plainColumn: y, jsonPath: $.y}]"
+    wide = f"{tree}  - {{className: A, parent: FlowableObject, mappings: {two}}}\n"
+    assert (lint_exit(wide, "--strict"), lint_exit(wide, "--strict", "--max-columns", "1")) == (0, 1)
+
+
+def test_the_settings_limit_of_columns_is_that_of_the_rules() -> None:
+    assert MappingSettings().max_columns == MAX_COLUMNS
 
 
 @pytest.mark.requirement("CD-10")

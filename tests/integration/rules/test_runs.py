@@ -10,7 +10,7 @@ from domain.rules.admission import RATE, link
 from tests.integration.rules.house import HOOK, TASK, UPDATE, House, action, event, order
 
 
-@pytest.mark.requirement("RU-8", "RU-12", "trap-37")
+@pytest.mark.requirement("RU-8", "RU-12", "RU-16", "trap-29", "trap-37")
 async def test_a_rule_that_matches_makes_a_run_and_its_commands_in_the_outbox(house: House) -> None:
     big = [{"fieldName": "estimatedValue", "operator": "GREATER_THAN", "value": 50_000, "valueType": "NUMBER"}]
     rule = await house.rule(UPDATE, TASK, conditions=big)

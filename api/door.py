@@ -11,6 +11,7 @@ from typing import Any, cast
 import asyncpg
 import orjson
 from fastapi.routing import APIRoute
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -151,6 +152,7 @@ class DoorRoute(APIRoute):
                 request.scope["principal"] = await admit(door.verifier, request, spec.roles)
             if request.scope["query_string"]:
                 refuse_unknown(request.query_params, parameters)
+                refuse_repeated(request.query_params)
             bounded = DoorRequest(request.scope, request.receive)
             bounded.body_limit = door.settings.http.body_limit_bytes
             bounded.depth_limit = max(door.settings.http.json_depth_limit, spec.depth_limit)
@@ -180,6 +182,15 @@ def refuse_unknown(given: Iterable[str], known: frozenset[str]) -> None:
             "message": f"Known here: {', '.join(sorted(known)) or 'none'}.",
         }
         raise Problem("ValidationFailed", "The query has an unknown parameter; see errors.", members={"errors": [found]})
+
+
+def refuse_repeated(given: QueryParams) -> None:
+    """No parameter takes several values: of two filters the second would silently count. Raises Problem ValidationFailed."""
+    names = [name for name, _ in given.multi_items()]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        found = [{"parameter": name, "in": "query", "code": "repeated", "message": "Send it once."} for name in repeated]
+        raise Problem("ValidationFailed", "The query repeats a parameter; see errors.", members={"errors": found})
 
 
 def json_answer(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

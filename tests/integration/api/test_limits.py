@@ -113,3 +113,11 @@ async def test_a_stranger_is_refused_before_his_body_arrives(listening: Listenin
     head = f"POST {ITEMS} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n".encode()
     answer = await asyncio.wait_for(listening.raw(head, []), 60)
     assert answer.startswith(b"HTTP/1.1 401")
+
+
+async def test_a_parameter_that_is_sent_twice_is_refused_by_name(served: Served) -> None:
+    path = "/api/v1/cases?subjectId=s-1&subjectId=s-2&className=com.app.OrderCase"
+    answer = await served.client.get(path, headers=served.headers(("case-reader",)))
+
+    assert (answer.status_code, answer.json()["error"]) == (422, "ValidationFailed")
+    assert [(each["parameter"], each["code"]) for each in answer.json()["errors"]] == [("subjectId", "repeated")]

@@ -26,7 +26,7 @@ class Answering(KafkaBroker):
 
 def node(folder: Path, *answers: bool) -> Answering:
     address = NodeAddress(1, 1, 2)
-    programs = BrokerPrograms(Java(Path("java"), 17), folder)
+    programs = BrokerPrograms(Java(Path("java"), "17"), folder)
     made = Answering(folder, folder / "kafka.log", address, (address,), "cluster", programs)
     made.said = list(answers)
     return made

@@ -134,8 +134,16 @@ class KafkaBroker:
         return answers(self.address.broker_port) and self.address.node_id in ask(live_brokers(self.address.bootstrap))
 
     def wait_until_ready(self) -> None:
-        processes.wait_for(lambda: self.is_ready() or not self.process, READY_SECONDS)
-        if not (self.process and self.is_ready()):
+        """Waits for one answer, and asks no second time: while a whole quorum comes back, a node that was ready may for a
+        moment not know itself, until all have registered anew. Raises TransientError."""
+        seen: list[bool] = []
+
+        def settled() -> bool:
+            seen.append(self.is_ready())
+            return seen[-1] or not self.process
+
+        processes.wait_for(settled, READY_SECONDS)
+        if not seen[-1]:
             raise TransientError(
                 f"Kafka node {self.address.node_id} did not answer on {self.address.bootstrap}. "
                 f"Its log {self.log} ends with:\n{tail(self.log)}\n{tail(self.console)}"

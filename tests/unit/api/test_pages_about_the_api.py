@@ -17,6 +17,8 @@ from api.routes import (
 )
 from domain.cases.decisions import MAY_LIST, MAY_READ
 from domain.entities.accepting import MAY_PUBLISH
+from domain.rules.commands import MAY_EDIT as MAY_EDIT_RULES
+from domain.rules.commands import MAY_READ as MAY_READ_RULES
 
 PAGES = Path(__file__).resolve().parents[3] / "docs" / "reference"
 WORDS = {
@@ -31,6 +33,8 @@ WORDS = {
     MAY_LIST: "readers, case readers",
     MAY_READ: "case readers",
     MAY_PUBLISH: "publishers",
+    MAY_EDIT_RULES: "rule-editor, admin",
+    MAY_READ_RULES: "rule readers",
     None: "everybody",
 }
 

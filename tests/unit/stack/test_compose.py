@@ -15,7 +15,19 @@ from runtime.stack.kafka import SETTINGS
 
 COMPOSE: dict[str, Any] = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-ROLES = ("api", "relay", "work-items", "cases", "entities", "projections", "effects", "timers", "workers", "ddl")
+ROLES = (
+    "api",
+    "relay",
+    "work-items",
+    "cases",
+    "entities",
+    "workflow-engine",
+    "projections",
+    "effects",
+    "timers",
+    "workers",
+    "ddl",
+)
 ONE_SHOTS = ("migrate", "topics", "issuer", "keks")
 OURS = (*ROLES, *ONE_SHOTS)
 SERVERS = ("postgres", "kafka")

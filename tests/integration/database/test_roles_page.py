@@ -13,6 +13,10 @@ ROWS = {
     "(tenant_id = app_tenant())": "the transaction's tenant",
     "(tenant_id = ANY (app_tenants()))": "the batch's tenants",
     "((tenant_id = ANY (app_tenants())) OR (tenant_id = ''::text))": "the batch's tenants and none",
+    "((tenant_id = app_tenant()) OR ((tenant_id = ''::text) AND (object_type = 'case_class'::text)))": (
+        "the transaction's tenant, and the installation's about mappings"
+    ),
+    "((tenant_id = app_tenant()) OR (tenant_id = ''::text))": "the transaction's tenant and none",
     "(role_name = SESSION_USER)": "the login's own",
     "true": "all",
 }

@@ -67,6 +67,22 @@ ROWS: dict[str, str] = {
     " values ($1, 1, 1, sha256('x'), now(), 'k', sha256('x') || sha256('y'))",
     "public.rebuild_parked": "insert into rebuild_parked (tenant_id, rebuild_id, seq, case_id, version, reason)"
     " values ($1, gen_random_uuid(), 1, 'c', 1, 'r')",
+    "public.workflow_rule_sets": "insert into workflow_rule_sets values ($1, 1, 1)",
+    "public.workflow_rules": "insert into workflow_rules (tenant_id, id, version, generation, name, trigger_type, entity_type,"
+    f" is_active, created_by, updated_by) values ($1, '{ITEM}', 1, 1, 'n', 'ON_CREATE', 'LEAD', true, 'u', 'u')",
+    "public.workflow_rule_versions": "insert into workflow_rule_versions (tenant_id, rule_id, version, definition, is_active,"
+    f" author) values ($1, '{ITEM}', 1, '{{}}', true, 'u')",
+    "public.workflow_conditions": f"insert into workflow_conditions (tenant_id, rule_id, id) values ($1, '{ITEM}', 1)",
+    "public.workflow_actions": "insert into workflow_actions (tenant_id, rule_id, action_order, action_type, configuration)"
+    f" values ($1, '{ITEM}', 0, 'DELAY', '{{}}')",
+    "public.workflow_execution_logs": "insert into workflow_execution_logs (tenant_id, id, rule_id, rule_version, rule_name,"
+    " entity_type, entity_id, subject_id, trigger_type, occurrence, status, started_at) values ($1, gen_random_uuid(),"
+    f" '{ITEM}', 1, 'n', 'LEAD', '42', 'LEAD/42', 'ON_CREATE', 'o', 'RUNNING', now())",
+    "public.workflow_rule_guards": "insert into workflow_rule_guards (tenant_id, rule_id, entity_key)"
+    f" values ($1, '{ITEM}', 'k')",
+    "public.workflow_rule_deltas": "insert into workflow_rule_deltas (tenant_id, rule_id, executions, successes, failures)"
+    f" values ($1, '{ITEM}', 1, 0, 0)",
+    "public.assignment_circles": "insert into assignment_circles (tenant_id, name) values ($1, 'n')",
     "public.effect_order_keys": "insert into effect_order_keys (tenant_id, order_key) values ($1, 'k')",
     "public.effects": "insert into effects (tenant_id, effect_id, owner_kind, owner_id, action_index, occurrence, kind,"
     " endpoint, state, due_at) values ($1, gen_random_uuid(), 'run', 'r', 1, '', 'webhook', 'hooks.example', 'due', now())",

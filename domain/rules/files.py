@@ -71,7 +71,10 @@ def lint(rules: Sequence[Written], language: Language = "en") -> list[Row]:
 async def import_rules(
     conn: Connection, caller: Caller, rules: Sequence[Written], wish: Wish, *, most: int
 ) -> list[Imported] | list[Row]:
-    """All of them, or none and every problem: rows where something is wrong. One that says what is stored stays as it is."""
+    """All of them, or none and every problem: rows where something is wrong, and then the caller rolls back.
+
+    One that says what is stored stays as it is.
+    """
     stored = await reads.all_definitions(conn, caller.tenant_id)
     names = Counter(told.name for told in stored.values())
     ids = {told.name: rule_id for rule_id, told in stored.items()}
@@ -90,7 +93,8 @@ async def import_rules(
         rule_id = ids.get(definition.name)
         outcome = await _save(conn, caller, one, definition, rule_id, stored, wish, most)
         if isinstance(outcome, Rejected):
-            return [{"file": one.file, "pointer": f"/{one.place}", "code": outcome.code, "message": outcome.message}]
+            refused: Row = {"file": one.file, "pointer": f"/{one.place}", "code": outcome.code, "message": outcome.message}
+            return [refused]
         done.append(outcome)
     return done
 

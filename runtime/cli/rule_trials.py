@@ -1,4 +1,4 @@
-"""`casestream rule test | simulate | explain`: what a rule would do, and why it did or did not. Nothing is written (trap 42)."""
+"""`casestream rule test | simulate | explain`: what a rule would do, and why it did or not. Nothing is written (trap 42)."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -25,7 +25,7 @@ _EXAMPLES = 20
 
 
 @app.command("test")
-def test(which: WhichRule, file: EventFile, tenant: OfTenant, lang: InLanguage = "en") -> None:
+def try_rule(which: WhichRule, file: EventFile, tenant: OfTenant, lang: InLanguage = "en") -> None:
     """Try a rule on one change: what each condition sees, and what the actions would ask for."""
     language, told = language_of(lang), _read(file)
 

@@ -1,6 +1,6 @@
 """What a rule would do, or why it did what it did, asked of the database. The caller's transaction is read only (trap 42)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -29,11 +29,17 @@ class Answer:
     verdict: Verdict
 
 
-async def trial_of(conn: Connection, rule: CompiledRule, change: Change, now: datetime) -> Trial:
-    """The rule tried on one change."""
+async def trials_of(conn: Connection, rule: CompiledRule, changes: Iterable[Change], now: datetime) -> list[Trial]:
+    """The rule tried on each change; what it needs is looked up once."""
     calendar = await calendar_of(conn, rule.tenant_id)
     wordings = (await read_wordings(conn, [rule])).get(rule.tenant_id, {})
-    return trying.try_rule(rule, change, now, calendar, wordings)
+    return [trying.try_rule(rule, change, now, calendar, wordings) for change in changes]
+
+
+async def trial_of(conn: Connection, rule: CompiledRule, change: Change, now: datetime) -> Trial:
+    """The rule tried on one change."""
+    (trial,) = await trials_of(conn, rule, [change], now)
+    return trial
 
 
 async def as_they_are(conn: Connection, rule: CompiledRule, now: datetime, most: int) -> list[Change]:

@@ -50,7 +50,7 @@ def simulate(
     async def work(conn: Connection, _: Settings) -> dict[str, Any]:
         rule, now = await reads.compiled(conn, await rule_of(conn, tenant, which)), await _now(conn)
         changes = await asking.as_they_are(conn, rule, now, most)
-        trials = [(change, await asking.trial_of(conn, rule, change, now)) for change in changes]
+        trials = list(zip(changes, await asking.trials_of(conn, rule, changes, now), strict=True))
         firing = [asking.trial_row(trial, change, language) for change, trial in trials if trial.fires]
         return {"lookedAt": len(trials), "fires": len(firing), "examples": firing[:_EXAMPLES]}
 

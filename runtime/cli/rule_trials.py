@@ -95,6 +95,9 @@ def _read(file: Path) -> dict[str, Any]:
 
 def _change(rule: StoredRule, told: Mapping[str, Any], now: datetime) -> Change:
     """What the file leaves out is filled in: an UPDATE, now, of an entity of the rule's type."""
+    for name, ours in (("entityType", rule.definition.entity_type), ("tenantId", rule.tenant_id)):
+        if told.get(name, ours) != ours:
+            raise ConfigurationError([f"/{name}: the rule is for {ours}, the event is not"])
     filled = {
         "eventId": "sample",
         "entityId": "sample",

@@ -90,6 +90,8 @@ async def test_a_rule_is_tried_and_explained_and_nothing_is_written(house: House
     answer = await rule.of_north("explain", "Large", small, "--lang", "vi")
     assert (answer["fires"], answer["version"]) == (False, 1)
     assert answer["verdict"].startswith("Không kích hoạt")
+    foreign = rule.file("foreign.json", {"entityType": "OPPORTUNITY", "newValues": {"value": 101}})
+    await rule("explain", "Large", foreign, "--tenant", "north", expect=3)
     assert (await rule.of_north("simulate", "Large"))["fires"] == 0
     assert await rule.of_north("runs", "Large") == await house.runs() == []
 

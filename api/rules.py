@@ -31,20 +31,15 @@ from api.rule_inputs import (
     WhyBody,
 )
 from api.views import view_of
-from domain.entities.candidates import candidates
-from domain.message_templates.wording import Wording
-from domain.rules import commands, graph, reads, store, trying
+from domain.rules import asking, commands, graph, reads, store
 from domain.rules.change import Change
 from domain.rules.commands import Saved, Wish, as_document, problem_row
-from domain.rules.compiling import CompiledRule, compile_rule
+from domain.rules.compiling import compile_rule
 from domain.rules.conditions import read_conditions
-from domain.rules.explaining import explain
 from domain.rules.known_names import calendar_of
 from domain.rules.problems import Language, errors
 from domain.rules.showing import shown
 from domain.rules.store import StoredRule
-from domain.rules.verdicts import verdict_of
-from domain.rules.wordings import read_wordings
 from runtime.sql import Connection
 from schemas.errors import Rejected
 from schemas.rules import RuleDefinition
@@ -173,20 +168,19 @@ async def try_rule(request: DoorRequest, body: TrialBody, accept_language: Accep
 
     async def effect(conn: Connection) -> Response:
         tenant = request.principal.tenant_id
-        calendar, now = await calendar_of(conn, tenant), await _now(conn)
+        now = await _now(conn)
         if body.rule is not None:
             definition, problems = await commands.judge(conn, tenant, body.rule)
             if definition is None or errors(problems):
                 return request.refuse(commands.refused(problems, language))
-            rule = compile_rule(tenant, "", 0, definition, zone=calendar.zone)
+            rule = compile_rule(tenant, "", 0, definition, zone=(await calendar_of(conn, tenant)).zone)
         else:
             stored = await store.find_rule(conn, tenant, str(body.rule_id))
             if stored is None:
                 return request.refuse(commands.not_found(str(body.rule_id)))
             rule = await reads.compiled(conn, stored)
         change = _change(tenant, rule.definition, body.change, now)
-        wordings = await _wordings(conn, rule)
-        return json_answer(_trial_view(trying.try_rule(rule, change, now, calendar, wordings), change, language))
+        return json_answer(asking.trial_row(await asking.trial_of(conn, rule, change, now), change, language))
 
     return await _reading(request, effect)
 
@@ -199,12 +193,11 @@ async def simulate_rule(
 
     async def answer(conn: Connection, stored: StoredRule) -> Response:
         rule, now = await reads.compiled(conn, stored), await _now(conn)
-        calendar, wordings = await calendar_of(conn, stored.tenant_id), await _wordings(conn, rule)
         changes = [_change(stored.tenant_id, rule.definition, change, now) for change in body.changes]
         if not changes:
-            changes = await _as_they_are(conn, rule, now, body.most)
-        trials = [(change, trying.try_rule(rule, change, now, calendar, wordings)) for change in changes]
-        firing = [_trial_view(trial, change, language) for change, trial in trials if trial.fires]
+            changes = await asking.as_they_are(conn, rule, now, body.most)
+        trials = list(zip(changes, await asking.trials_of(conn, rule, changes, now), strict=True))
+        firing = [asking.trial_row(trial, change, language) for change, trial in trials if trial.fires]
         return json_answer({"lookedAt": len(trials), "fires": len(firing), "examples": firing[:_EXAMPLES]})
 
     return await _with_rule(request, rule_id, answer, reading=True)
@@ -217,22 +210,14 @@ async def explain_rule(
     language = _language(accept_language)
 
     async def answer(conn: Connection, stored: StoredRule) -> Response:
-        now, calendar = await _now(conn), await calendar_of(conn, stored.tenant_id)
-        versions = await store.list_versions(conn, stored.tenant_id, stored.id)
-        at = body.change.timestamp or now
-        version = next((one for one in versions if _is_asked(one, body.version, at)), versions[-1])
-        rule = compile_rule(stored.tenant_id, stored.id, version.version, version.definition, zone=calendar.zone)
-        change = _change(stored.tenant_id, version.definition, body.change, now)
-        wordings = await _wordings(conn, rule)
-        trial = trying.try_rule(rule, change, at, calendar, wordings)
-        run_id = await reads.run_of_event(conn, rule, change, body.source, body.event_id)
-        verdict = verdict_of(trial, version, at, ran=run_id is not None)
+        change = _change(stored.tenant_id, stored.definition, body.change, await _now(conn))
+        told = await asking.why(conn, stored, change, version=body.version, source=body.source, event_id=body.event_id)
         return json_answer(
             {
-                **_trial_view(trial, change, language),
-                "verdict": verdict.sentence(language),
-                "version": version.version,
-                "runId": run_id,
+                **asking.trial_row(told.trial, change, language),
+                "verdict": told.verdict.sentence(language),
+                "version": told.version.version,
+                "runId": told.run_id,
             }
         )
 
@@ -283,19 +268,6 @@ async def _switch(request: DoorRequest, rule_id: RuleId, wish: Wish, *, active: 
     return await request.in_transaction(effect)
 
 
-async def _as_they_are(conn: Connection, rule: CompiledRule, now: datetime, most: int) -> list[Change]:
-    told = rule.definition
-    page = await candidates(conn, rule.tenant_id, told.entity_type, told.inactive_for_days, limit=most)
-    return [
-        Change(rule.tenant_id, told.entity_type, one.entity_id, "UPDATE", None, one.values, (), "API", (), now)
-        for one in page.entities
-    ]
-
-
-async def _wordings(conn: Connection, rule: CompiledRule) -> Mapping[str, Wording]:
-    return (await read_wordings(conn, [rule])).get(rule.tenant_id, {})
-
-
 async def _now(conn: Connection) -> datetime:
     now: datetime = await conn.fetchval("select cs_now()")
     return now
@@ -314,10 +286,6 @@ def _change(tenant: str, told: RuleDefinition, tried: TriedChange, now: datetime
         causation=(),
         occurred_at=tried.timestamp or now,
     )
-
-
-def _is_asked(version: store.RuleVersion, asked: int | None, at: datetime) -> bool:
-    return version.version == asked if asked is not None else version.created_at <= at
 
 
 def _language(accept_language: str | None) -> Language:
@@ -389,17 +357,6 @@ def _run_detail(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _TEXTS = (("input", "input_data"), ("output", "output_data"), ("trace", "trace"))
-
-
-def _trial_view(trial: trying.Trial, change: Change, language: Language) -> dict[str, Any]:
-    return {
-        "entityId": change.entity_id,
-        "fires": trial.fires,
-        "triggered": trial.triggered,
-        "explanation": explain(trial.trace, language),
-        "trace": trial.trace.as_json(),
-        "actions": [trying.action_row(action) for action in trial.actions],
-    }
 
 
 def _no_run(run_id: RunId) -> Rejected:

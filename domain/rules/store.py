@@ -115,7 +115,7 @@ async def find_version(conn: Connection, tenant_id: str, rule_id: str, version: 
 
 
 async def _write_version(conn: Connection, edit: Edit, version: int) -> None:
-    definition = _numbered(edit.definition)
+    definition = numbered(edit.definition)
     text = definition.model_dump_json(by_alias=True, exclude_none=True)
     named = {"tenant_id": edit.tenant_id, "id": edit.id}
     await queries.insert_version(
@@ -125,7 +125,7 @@ async def _write_version(conn: Connection, edit: Edit, version: int) -> None:
     await queries.insert_actions(conn, **named, actions=json.dumps(_action_rows(definition)))
 
 
-def _numbered(definition: RuleDefinition) -> RuleDefinition:
+def numbered(definition: RuleDefinition) -> RuleDefinition:
     """The same rule with every action's order written out."""
     actions = tuple(spec.model_copy(update={"action_order": at}) for at, spec in enumerate(definition.ordered_actions))
     return definition.model_copy(update={"actions": actions})

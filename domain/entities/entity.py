@@ -52,7 +52,7 @@ class EntityKind:
 DEFAULT_KIND = EntityKind(stage_field="stage", status_field="status")
 BUILT_IN_KINDS: Mapping[str, EntityKind] = MappingProxyType(
     {
-        "LEAD": EntityKind(stage_field="status", status_field="status"),
+        "LEAD": EntityKind(stage_field="leadStatus", status_field="leadStatus"),
         "OPPORTUNITY": DEFAULT_KIND,
         "CUSTOMER": DEFAULT_KIND,
         "CONTACT": DEFAULT_KIND,

@@ -25,7 +25,7 @@ from domain.rules.dating import Dates, dates_of
 from domain.rules.followed_rules import FollowedRules
 from domain.rules.matching import Occasion, matches_of
 from domain.rules.run_store import GuardKey, RunKey, guard_key
-from domain.rules.starting import OWNER, Match, NewRun, start
+from domain.rules.starting import OWNER, Held, Match, NewRun, start
 from domain.rules.wordings import read_wordings
 from domain.timers.commands import arm, disarm
 from domain.timers.timer import Timer
@@ -37,23 +37,15 @@ Key = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What is known of one entity: which rules match each occasion, by its name, what they did to it, which runs exist,
+    """What is known of one entity: which rules match each occasion, by its token, what they did to it, which runs exist,
     which rules hang on one of its dates, and the stored messages that the matching rules send."""
 
-    matches: Mapping[str, tuple[Match, ...]]
+    matches: Mapping[tuple[str, str], tuple[Match, ...]]
     calendar: Calendar
     guards: Mapping[GuardKey, Guard] = field(default_factory=dict)
     existing: frozenset[RunKey] = frozenset()
     dated: tuple[CompiledRule, ...] = ()
     templates: Mapping[str, Wording] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A rule that matched and does not run."""
-
-    match: Match
-    refused: Refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +61,9 @@ class Ruling:
 async def load(conn: Connection, rules: FollowedRules, occasions: Sequence[Occasion]) -> dict[Key, State]:
     """Match, then lock what the matches need. Every occasion's entity has a state."""
     book = await rules.read(conn, {occasion.change.tenant_id for occasion in occasions})
-    found: dict[Key, dict[str, tuple[Match, ...]]] = {}
+    found: dict[Key, dict[tuple[str, str], tuple[Match, ...]]] = {}
     for occasion in occasions:
-        found.setdefault(occasion.key, {})[occasion.name] = tuple(matches_of(book, occasion))
+        found.setdefault(occasion.key, {})[occasion.token] = tuple(matches_of(book, occasion))
     matches = [match for several in found.values() for match in _flat(several)]
     existing = await run_store.existing_runs(conn, matches)
     guards = await run_store.lock_guards(conn, [guard_key(match) for match in matches if _run_key(match) not in existing])
@@ -95,13 +87,14 @@ def decide(state: State, occasion: Occasion, now: datetime) -> tuple[State, Ruli
     """Which of the matching rules run, in their order; `now` is the database's time at the beginning of the batch."""
     guards, started, held = dict(state.guards), list[NewRun](), list[Held]()
     known = set(state.existing)
-    for match in state.matches[occasion.name]:
+    for match in state.matches[occasion.token]:
         if _run_key(match) in known:
             continue
         limit = match.rule.definition.max_executions_per_entity
         verdict = admit(match.rule.rule_id, limit, match.change.causation, guards[guard_key(match)], now)
         if isinstance(verdict, Refused):
-            held.append(Held(match, verdict))
+            held.append(Held(match, verdict, now))
+            known.add(_run_key(match))
             continue
         guards[guard_key(match)] = verdict
         known.add(_run_key(match))
@@ -118,6 +111,7 @@ async def save(conn: Connection, outbox: Outbox, wiring: Wiring, rulings: Sequen
     guards = {key: guard for ruling in rulings for key, guard in ruling.guards.items()}
     await run_store.save_guards(conn, guards)
     await run_store.insert_runs(conn, runs)
+    await run_store.insert_held(conn, [held for ruling in rulings for held in ruling.held])
     await plan(conn, [effect for run in runs for effect in run.effects])
     owners = [(run.match.change.tenant_id, OWNER, str(run.match.run_id)) for run in runs if run.effects]
     await advance(conn, outbox, wiring, owners)
@@ -161,5 +155,5 @@ def _run_key(match: Match) -> RunKey:
     return (match.change.tenant_id, str(match.run_id))
 
 
-def _flat(several: Mapping[str, tuple[Match, ...]]) -> Iterable[Match]:
+def _flat(several: Mapping[tuple[str, str], tuple[Match, ...]]) -> Iterable[Match]:
     return (match for matches in several.values() for match in matches)

@@ -25,10 +25,14 @@ def due_of(definition: RuleDefinition, values: Values, calendar: Calendar) -> da
     at = time.fromisoformat(definition.time_of_day) if definition.time_of_day else None
     own = zone_of(definition.schedule_timezone) if definition.schedule_timezone else None
     days = Calendar(own or calendar.zone, calendar.holidays)
-    moment = _moment(found, at, days)
-    if moment is None or definition.offset is None:
-        return moment
-    return after(moment, definition.offset.amount, definition.offset.unit, days)
+    try:
+        moment = _moment(found, at, days)
+        if moment is None or definition.offset is None:
+            return moment
+        return after(moment, definition.offset.amount, definition.offset.unit, days)
+    except (OverflowError, ValueError):
+        # The first and the last year of the calendar, which systems write for "never".
+        return None
 
 
 def _moment(found: object, at: time | None, days: Calendar) -> datetime | None:

@@ -39,7 +39,8 @@ def dates_of(rules: Iterable[CompiledRule], occasion: Occasion, now: datetime, c
         due = None if occasion.change.change_type == "DELETE" else due_of(rule.definition, occasion.change.current, calendar)
         key = timer_key(rule.rule_id, occasion.change.entity_type, occasion.change.entity_id)
         if due is not None and due > now:
-            armed.append(date_timer(rule, occasion.key, key, due, occasion.subject_id, occasion.sent_at))
+            # A sender whose clock runs ahead must not keep what is said later from counting.
+            armed.append(date_timer(rule, occasion.key, key, due, occasion.subject_id, min(occasion.sent_at, now)))
         elif due is None or _touched(rule, occasion):
             disarmed.append((occasion.change.tenant_id, key))
     return Dates(tuple(armed), tuple(disarmed))

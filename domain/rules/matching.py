@@ -34,6 +34,11 @@ class Occasion:
     direct: Direct | None = None
 
     @property
+    def token(self) -> tuple[str, str]:
+        """Tells occasions of one entity apart: two schedules may be due at the same instant."""
+        return (self.name, self.direct.rule_id if self.direct else "")
+
+    @property
     def key(self) -> tuple[str, str, str]:
         """The entity."""
         return (self.change.tenant_id, self.change.entity_type, self.change.entity_id)
@@ -66,7 +71,7 @@ def matches_of(book: RuleBook, occasion: Occasion) -> Iterable[Match]:
             continue
         trusted = occasion.direct is not None and occasion.direct.conditions_hold
         if trusted or rule.matches(change, occasion.sent_at):
-            yield Match(rule, trigger, change, occasion.name, occasion.subject_id)
+            yield Match(rule, trigger, change, occasion.name, occasion.subject_id, occasion.sent_at)
 
 
 def _candidates(book: RuleBook, occasion: Occasion) -> Iterable[tuple[CompiledRule, TriggerType]]:

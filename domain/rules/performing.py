@@ -4,9 +4,11 @@ A command's id is the effect's id, so its receiver knows it when it comes again.
 makes no difference here: commands go to the topic, and the owner reads it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
+
+from pydantic import ValidationError
 
 from domain.effects.effect import ClaimedEffect, Outcome
 from domain.effects.wiring import Internal
@@ -22,6 +24,7 @@ from runtime.sql import Connection
 from schemas import entities
 from schemas.caller import Caller
 from schemas.envelope import MAX_CAUSATION
+from schemas.registry import MAX_EVENT_BYTES
 from schemas.rule_events import StartRule
 from schemas.rules import TriggerType
 from schemas.work_items import CreateWorkItem
@@ -34,6 +37,8 @@ _PRIORITIES = {
     "CRITICAL": "critical",
     "URGENT": "critical",
 }
+# What an event may be, without its headers.
+MAX_COMMAND_BYTES = MAX_EVENT_BYTES - 20_000
 Sent = Command | CreateWorkItem | StartRule
 _COMMANDS: Mapping[str, type[Command]] = {
     model.TYPE: model
@@ -67,28 +72,42 @@ class Performer:
 
     async def command_entities(self, conn: Connection, effects: Sequence[ClaimedEffect], now: datetime) -> Sequence[Outcome]:
         """UPDATE_FIELD, CHANGE_STAGE, CHANGE_STATUS, ADD_TAG, REMOVE_TAG."""
-        return await self._send(conn, [(effect, _entity_command(effect)) for effect in effects], now)
+        return await self._send(conn, effects, _entity_command, now)
 
     async def create_activities(self, conn: Connection, effects: Sequence[ClaimedEffect], now: datetime) -> Sequence[Outcome]:
         """CREATE_ACTIVITY: an ACTIVITY entity under the effect's id, made by whoever owns that type."""
-        return await self._send(conn, [(effect, _activity(effect)) for effect in effects], now)
+        return await self._send(conn, effects, _activity, now)
 
     async def create_tasks(self, conn: Connection, effects: Sequence[ClaimedEffect], now: datetime) -> Sequence[Outcome]:
         """CREATE_TASK: a work item under the effect's id."""
-        return await self._send(conn, [(effect, _task(effect)) for effect in effects], now)
+        return await self._send(conn, effects, _task, now)
 
     async def assign(self, conn: Connection, effects: Sequence[ClaimedEffect], now: datetime) -> Sequence[Outcome]:
         """ASSIGN_TO: the named one, or whose turn it is among the active ones."""
         chosen = await round_robin.choose(conn, effects)
-        sends = [(effect, _assignment(effect, user)) for effect in effects if (user := chosen[effect.id]) is not None]
+        given = [effect for effect in effects if chosen[effect.id] is not None]
         failed = [effect.outcome("failed", "nobody-active") for effect in effects if chosen[effect.id] is None]
-        return [*await self._send(conn, sends, now), *failed]
+        return [*await self._send(conn, given, lambda effect: _assignment(effect, str(chosen[effect.id])), now), *failed]
 
     async def trigger(self, conn: Connection, effects: Sequence[ClaimedEffect], now: datetime) -> Sequence[Outcome]:
         """TRIGGER_WORKFLOW: another rule for the same entity, in the same chain; the rules group starts it."""
-        return await self._send(conn, [(effect, _start(effect)) for effect in effects], now)
+        return await self._send(conn, effects, _start, now)
 
-    async def _send(self, conn: Connection, sends: Sequence[tuple[ClaimedEffect, Sent]], now: datetime) -> Sequence[Outcome]:
+    async def _send(
+        self, conn: Connection, effects: Sequence[ClaimedEffect], make: Callable[[ClaimedEffect], Sent], now: datetime
+    ) -> Sequence[Outcome]:
+        """Send what each effect asks for. One whose values no command may hold fails alone."""
+        sends, failed = list[tuple[ClaimedEffect, Sent]](), list[Outcome]()
+        for effect in effects:
+            try:
+                payload = make(effect)
+            except ValidationError:
+                failed.append(effect.outcome("failed", "out-of-limits"))
+                continue
+            if len(payload.to_json()) > MAX_COMMAND_BYTES:
+                failed.append(effect.outcome("failed", "too-large"))
+            else:
+                sends.append((effect, payload))
         chains = await chains_of(conn, [(effect.tenant_id, effect.owner_id) for effect, _ in sends])
         events = []
         for effect, payload in sends:
@@ -97,7 +116,7 @@ class Performer:
             sender = Caller(effect.tenant_id, link(rule_id), frozenset(), "RULE", causation=caused)
             events.append(_event(payload, sender, now))
         await self._outbox.append(conn, events)
-        return [effect.outcome("succeeded") for effect, _ in sends]
+        return [*(effect.outcome("succeeded") for effect, _ in sends), *failed]
 
 
 def _event(payload: Sent, sender: Caller, now: datetime) -> OutboxEvent:

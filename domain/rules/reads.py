@@ -8,7 +8,7 @@ from domain.effects.commands import cancel
 from domain.outbox import Outbox
 from domain.rules import run_store
 from domain.rules.change import Change
-from domain.rules.commands import MAY_EDIT, not_found
+from domain.rules.commands import MAY_EDIT
 from domain.rules.compiling import CompiledRule, compile_rule
 from domain.rules.folding import finished_event
 from domain.rules.known_names import calendar_of
@@ -55,7 +55,7 @@ async def run_of_event(
     """The run that the rule made of this event, if it made one."""
     if source is None or event_id is None:
         return None
-    match = Match(rule, TriggerType.ON_UPDATE, change, event_occurrence(source, event_id), "")
+    match = Match(rule, TriggerType.ON_UPDATE, change, event_occurrence(source, event_id), "", change.occurred_at)
     found = await run_store.existing_runs(conn, [match])
     return next((run_id for _, run_id in found), None)
 
@@ -69,7 +69,7 @@ async def cancel_run(
     key = (caller.tenant_id, run_id)
     stored = (await run_store.lock_runs(conn, [key])).get(key)
     if stored is None or stored.rule_id != rule_id:
-        return not_found(rule_id)
+        return Rejected("RunNotFound", f"There is no run {run_id} of this rule.")
     if stored.status in FINAL:
         return Rejected("RunIsOver", f"The run ended with {stored.status}: there is nothing to cancel.")
     run = cancel_waiting(stored.run).run

@@ -24,13 +24,15 @@ class Circle:
     name: str
     team_id: str | None
     user_ids: tuple[str, ...]
+    direct: bool = False
 
 
 async def choose(conn: Connection, effects: Sequence[ClaimedEffect]) -> dict[UUID, str | None]:
     """Per effect the user, or None where nobody is active. Circles are locked in one order."""
     circles = {effect.id: _circle(effect) for effect in effects}
     wanted = sorted(set(circles.values()), key=lambda circle: (circle.tenant_id, circle.name))
-    last = await _lock(conn, wanted)
+    turning = [circle for circle in wanted if not circle.direct]
+    last = {**dict.fromkeys(wanted), **await _lock(conn, turning)}
     members = await _members(conn, wanted)
     chosen: dict[UUID, str | None] = {}
     for effect in effects:
@@ -41,18 +43,17 @@ async def choose(conn: Connection, effects: Sequence[ClaimedEffect]) -> dict[UUI
         last[circle] = user or last[circle]
     await queries.save_circles(
         conn,
-        tenant_ids=[circle.tenant_id for circle in wanted],
-        names=[circle.name for circle in wanted],
-        users=[last[circle] for circle in wanted],
+        tenant_ids=[circle.tenant_id for circle in turning],
+        names=[circle.name for circle in turning],
+        users=[last[circle] for circle in turning],
     )
     return chosen
 
 
 def _circle(effect: ClaimedEffect) -> Circle:
     told: Mapping[str, Any] = effect.request or {}
-    if told["assignmentType"] == "DIRECT":
-        user = told["userId"]
-        return Circle(effect.tenant_id, f"user|{user}", None, (user,))
+    if told["assignmentType"] == "DIRECT" and told.get("userId"):
+        return Circle(effect.tenant_id, f"user|{told['userId']}", None, (told["userId"],), direct=True)
     if told.get("userIds"):
         users = tuple(dict.fromkeys(told["userIds"]))
         return Circle(effect.tenant_id, f"rule|{told['ruleId']}|{effect.index}", None, users)

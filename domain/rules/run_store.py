@@ -8,7 +8,7 @@ from typing import Any
 
 from domain.rules.admission import Guard
 from domain.rules.runs import FINAL, ActionState, Run
-from domain.rules.starting import Match, NewRun
+from domain.rules.starting import Held, Match, NewRun
 from runtime.sql import Connection, load_queries
 from schemas.rules import ActionType, ExecutionStatus
 
@@ -84,6 +84,12 @@ async def insert_runs(conn: Connection, runs: Sequence[NewRun]) -> None:
         await add_statistics(conn, [(run.match.change.tenant_id, run.match.rule.rule_id, 1, run.run.status, 1) for run in runs])
 
 
+async def insert_held(conn: Connection, held: Sequence[Held]) -> None:
+    """Rows of rules that matched and were held back: SKIPPED, with the reason, counted nowhere."""
+    if held:
+        await queries.insert_runs(conn, runs=json.dumps([_held_row(one) for one in held]))
+
+
 async def lock_runs(conn: Connection, keys: Iterable[RunKey]) -> dict[RunKey, StoredRun]:
     """These runs as they are, locked in one order."""
     wanted = sorted(set(keys))
@@ -134,8 +140,18 @@ def _guard_columns(keys: Sequence[GuardKey]) -> dict[str, list[str]]:
 
 
 def _new_row(new: NewRun) -> dict[str, Any]:
-    match, change, rule = new.match, new.match.change, new.match.rule
-    trace = rule.trace(change, new.started_at)
+    return {**_told_of(new.match, new.started_at), "actions_total": len(new.run.actions), **_progress(new.run, new.started_at)}
+
+
+def _held_row(held: Held) -> dict[str, Any]:
+    ended = {"status": ExecutionStatus.SKIPPED, "completed_at": held.at.isoformat(), "error_message": held.refused.reason}
+    counts = dict.fromkeys(("actions_total", "actions_completed", "actions_failed", "actions_skipped"), 0)
+    return {**_told_of(held.match, held.at), **ended, **counts}
+
+
+def _told_of(match: Match, started_at: datetime) -> dict[str, Any]:
+    change, rule = match.change, match.rule
+    trace = rule.trace(change, match.sent_at)
     return {
         "tenant_id": change.tenant_id,
         "id": str(match.run_id),
@@ -147,12 +163,10 @@ def _new_row(new: NewRun) -> dict[str, Any]:
         "subject_id": match.subject_id,
         "trigger_type": match.trigger,
         "occurrence": match.occurrence,
-        "started_at": new.started_at.isoformat(),
+        "started_at": started_at.isoformat(),
         "input_data": json.dumps({"eventId": change.event_id, "changeType": change.change_type}),
         "trace": json.dumps(trace.as_json(), ensure_ascii=False, default=str),
         "causation": list(change.causation),
-        "actions_total": len(new.run.actions),
-        **_progress(new.run, new.started_at),
     }
 
 

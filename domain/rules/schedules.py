@@ -13,15 +13,17 @@ over the entities that exist.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from domain.entities.candidates import candidates
 from domain.entities.entity import Entity
 from domain.entities.store import find_entities
+from domain.incidents import Incident, open_incidents
 from domain.outbox import Outbox, OutboxEvent
 from domain.rules.admission import link
 from domain.rules.calendar import Calendar
+from domain.rules.calendars import read_calendars
 from domain.rules.change import Change
 from domain.rules.compiling import CompiledRule
 from domain.rules.date_fields import due_of
@@ -31,16 +33,19 @@ from domain.rules.followed_rules import FollowedRules
 from domain.rules.known_names import calendar_of
 from domain.rules.publishing import start_ordered
 from domain.rules.store import Edit
-from domain.timers.commands import arm, disarm
+from domain.timers.commands import arm, disarm, find_armed
 from domain.timers.cron import due_fires, next_fire
 from domain.timers.timer import Fired, Handler, Timer
 from runtime.sql import Connection, load_queries
+from schemas.registry import MAX_EVENT_BYTES
 from schemas.rule_events import StartRule
 from schemas.rules import TriggerType
 
 queries = load_queries(__file__, "store.sql")
 SCHEDULE, SCAN = "rule-schedule", "rule-date-scan"
 PAGE = 500
+# Headers and the rest of the row take what is left.
+MAX_ORDER_BYTES = MAX_EVENT_BYTES - 20_000
 # Of missed instants, with `catchUp: all`, as many fire.
 MOST_CAUGHT_UP = 24
 
@@ -55,7 +60,11 @@ async def follow_edit(conn: Connection, edit: Edit, version: int) -> None:
         zone = told.schedule_timezone or (await calendar_of(conn, edit.tenant_id)).zone.key
         assert told.cron_expression is not None, "a rule without it is refused when it is saved"
         due = next_fire(told.cron_expression, zone, now)
-        command = {"ruleId": edit.id, "zone": zone, "last": now.isoformat()}
+        command = {"ruleId": edit.id, "zone": zone, "cron": told.cron_expression, "last": now.isoformat()}
+        kept = await find_armed(conn, edit.tenant_id, schedule)
+        # What an unchanged schedule has still to do is done by the new version.
+        if kept is not None and all(kept.command[name] == command[name] for name in ("zone", "cron")):
+            due, command = kept.due_at, dict(kept.command)
         await arm(conn, [Timer(edit.tenant_id, schedule, SCHEDULE, due, command, version)])
     else:
         await disarm(conn, [(edit.tenant_id, schedule)])
@@ -94,15 +103,22 @@ class Schedules:
         wanted = [(timer.tenant_id, timer.command["entityType"], timer.command["entityId"]) for timer in timers]
         known = await find_entities(conn, wanted)
         book = await self._rules.read(conn, {timer.tenant_id for timer in timers})
+        calendars = await read_calendars(conn, {timer.tenant_id for timer in timers})
         fired, orders = list[Fired](), list[OutboxEvent]()
         for timer, key in zip(timers, wanted, strict=True):
             active, entity = book.rules.get((timer.tenant_id, timer.command["ruleId"])), known.get(key)
-            gone = active is None or entity is None or entity.removed
-            fired.append(Fired(timer.key, outdated=gone))
-            if active is not None and entity is not None and not entity.removed:
-                occurrence = f"date|{timer.due_at.isoformat()}"
-                orders.append(_order(active.rule, entity, TriggerType.ON_DATE_FIELD, occurrence, timer.due_at, holds=False))
-        await self._outbox.append(conn, orders)
+            calendar = calendars.get(timer.tenant_id, Calendar())
+            due = _due_now(active.rule, entity, calendar) if active is not None else None
+            if active is None or entity is None or due is None:
+                fired.append(Fired(timer.key, outdated=True))
+            elif due > now:
+                # The rule was changed, or the date, and the timer did not hear of it: it is not the time yet.
+                fired.append(Fired(timer.key, next_due=due))
+            else:
+                fired.append(Fired(timer.key))
+                occurrence = f"date|{due.isoformat()}"
+                orders.append(_order(active.rule, entity, TriggerType.ON_DATE_FIELD, occurrence, due, holds=False))
+        await self._append(conn, orders)
         return fired
 
     async def on_scan(self, conn: Connection, timers: Sequence[Timer], now: datetime) -> Sequence[Fired]:
@@ -122,7 +138,7 @@ class Schedules:
         meeting = [entity for entity in page.entities if rule.matches(_as_it_is(entity, instant), now)]
         occurrence = f"cron|{instant.isoformat()}"
         orders = [_order(rule, one, TriggerType.SCHEDULED, occurrence, instant, holds=True) for one in meeting]
-        await self._outbox.append(conn, orders)
+        await self._append(conn, orders)
         return _go_on(timer, place, page.next, now)
 
     async def _scan(self, conn: Connection, timer: Timer, now: datetime) -> Fired:
@@ -136,11 +152,30 @@ class Schedules:
             return Fired(timer.key)
         return Fired(timer.key, next_due=now, command={**timer.command, "after": page.next})
 
+    async def _append(self, conn: Connection, orders: Sequence[OutboxEvent]) -> None:
+        """The orders that an event can carry; of an entity that is too large a person is told, and the others go on."""
+        large = [order for order in orders if len(order.payload.to_json()) > MAX_ORDER_BYTES]
+        await open_incidents(conn, [_too_large(order) for order in large])
+        await self._outbox.append(conn, [order for order in orders if order not in large])
+
     async def _rule(self, conn: Connection, timer: Timer) -> CompiledRule | None:
         """The rule in the version that armed the timer; None when another counts now, or none."""
         book = await self._rules.read(conn, [timer.tenant_id])
         active = book.rules.get((timer.tenant_id, timer.command["ruleId"]))
         return active.rule if active is not None and active.rule.version == timer.entry else None
+
+
+def _too_large(order: OutboxEvent) -> Incident:
+    return Incident(
+        tenant_id=order.tenant_id,
+        kind="rule-order-too-large",
+        fingerprint="rule-order-too-large",
+        object_type=order.aggregate,
+        object_id=order.aggregate_id,
+        summary="a rule was due for an entity whose values are larger than an event may be: it was not started",
+        cure="make the entity smaller, or leave it out by the rule's conditions",
+        detail={"rule": order.created_by},
+    )
 
 
 def _place(rule: CompiledRule, timer: Timer, now: datetime) -> _Page:
@@ -158,11 +193,18 @@ def _place(rule: CompiledRule, timer: Timer, now: datetime) -> _Page:
 def _go_on(timer: Timer, place: _Page, after: str | None, now: datetime) -> Fired:
     """The next page, the next instant, or the next time."""
     rest = place.instants if after is not None else place.instants[1:]
-    kept = {name: timer.command[name] for name in ("ruleId", "zone")}
+    kept = {name: timer.command[name] for name in ("ruleId", "zone", "cron")}
     if not rest:
         return Fired(timer.key, next_due=place.next_due, command={**kept, "last": place.instants[-1].isoformat()})
     told = {"instants": [instant.isoformat() for instant in rest], "after": after or "", "next": place.next_due.isoformat()}
     return Fired(timer.key, next_due=now, command={**kept, "last": timer.command["last"], **told})
+
+
+def _due_now(rule: CompiledRule, entity: Entity | None, calendar: Calendar) -> datetime | None:
+    """When the rule is due for the entity, as both are now; None where it is not for it, or not any more."""
+    if entity is None or entity.removed or rule.definition.trigger_type is not TriggerType.ON_DATE_FIELD:
+        return None
+    return due_of(rule.definition, entity.values, calendar)
 
 
 def _timer_for(rule: CompiledRule, entity: Entity, now: datetime, calendar: Calendar) -> Timer | None:
@@ -170,8 +212,8 @@ def _timer_for(rule: CompiledRule, entity: Entity, now: datetime, calendar: Cale
     if due is None or due <= now:
         return None
     key = timer_key(rule.rule_id, entity.entity_type, entity.entity_id)
-    # What an event says from now on counts more than what the scan has seen.
-    return date_timer(rule, entity.key, key, due, entity.subject_id, entity.changed_at - timedelta(microseconds=1))
+    # The scan moves what older words of the rule have armed; what an event says from now on counts more.
+    return date_timer(rule, entity.key, key, due, entity.subject_id, now)
 
 
 def _as_it_is(entity: Entity, at: datetime) -> Change:

@@ -11,6 +11,7 @@ from uuid import UUID, uuid5
 
 from domain.effects.effect import NewEffect, RetryPolicy, effect_id
 from domain.message_templates.wording import Wording
+from domain.rules.admission import Refused
 from domain.rules.calendar import Calendar
 from domain.rules.change import Change
 from domain.rules.compiling import CompiledRule
@@ -32,13 +33,15 @@ def event_occurrence(source: str, event_id: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A rule that wants to run. `occurrence`: what happened, the same text whenever it is told again."""
+    """A rule that wants to run. `occurrence`: what happened, the same text whenever it is told again; `sent_at`: when it was
+    told, by which the rule was judged."""
 
     rule: CompiledRule
     trigger: TriggerType
     change: Change
     occurrence: str
     subject_id: str
+    sent_at: datetime
 
     @property
     def run_id(self) -> UUID:
@@ -60,6 +63,15 @@ class NewRun:
     run: Run
     effects: tuple[NewEffect, ...]
     started_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A rule that matched and does not run. Its row makes sure that it does not run later either, when limits have moved."""
+
+    match: Match
+    refused: Refused
+    at: datetime
 
 
 def start(match: Match, now: datetime, calendar: Calendar, templates: Mapping[str, Wording]) -> NewRun:

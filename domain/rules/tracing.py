@@ -4,6 +4,7 @@ All conditions are told, also those after the one that decided: whoever asks "wh
 was in the way. Values can be hidden from a reader by path; the rest of the trace stays.
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 # Whether a value is of its type at all does not depend on the zone.
 _ANY_ZONE = UTC
+MAX_SEEN = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,4 +135,14 @@ def _row(item: Observed, hidden: bool) -> dict[str, Any]:
 
 
 def _told(value: Any, hidden: bool) -> Any:
-    return value if value is MISSING or value is None or not hidden else HIDDEN
+    if value is MISSING or value is None:
+        return value
+    return HIDDEN if hidden else _short(value)
+
+
+def _short(value: Any) -> Any:
+    """A trace is kept for every run: what a condition saw of a long value is its beginning."""
+    if isinstance(value, int | float | bool) or (isinstance(value, str) and len(value) <= MAX_SEEN):
+        return value
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return value if len(text) <= MAX_SEEN else text[:MAX_SEEN] + "…"

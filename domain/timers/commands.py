@@ -48,6 +48,12 @@ async def disarm(conn: Connection, keys: Iterable[tuple[str, str]]) -> set[str]:
     return {row["timer_key"] for row in rows}
 
 
+async def find_armed(conn: Connection, tenant_id: str, key: str) -> Timer | None:
+    """The timer of this key as it is armed now, without a lock."""
+    row = await queries.find_armed_timer(conn, tenant_id=tenant_id, key=key)
+    return None if row is None else _timer_of(row)
+
+
 async def find_tenants(conn: Connection) -> list[str]:
     """Tenants with due timers, as cs_scan."""
     found: list[str] = await queries.find_tenants_with_due_timers(conn)

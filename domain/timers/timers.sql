@@ -26,6 +26,11 @@ where t.tenant_id = held.tenant_id and t.timer_key = held.timer_key
   and t.tenant_id = any (array(select tenant_id from held)) and t.timer_key = any (array(select timer_key from held))
 returning t.timer_key;
 
+-- name: find_armed_timer^
+select tenant_id, timer_key, kind, due_at, command::text as command, entry, subject_id
+from timers
+where tenant_id = :tenant_id and timer_key = :key and state = 'armed';
+
 -- name: find_tenants_with_due_timers$
 -- Run as cs_scan: hops from one tenant's first armed timer in the index to the next tenant's.
 with recursive first as (

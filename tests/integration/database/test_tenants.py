@@ -22,7 +22,7 @@ WORKERS_TRANSPORT = {
     "public.waiting_messages",
 }
 # Tables with an identity column.
-NUMBERED = {"public.effects", "public.outbox_events", "public.sys_case_data_store"}
+NUMBERED = {"public.effects", "public.outbox_events", "public.sys_case_data_store", "public.workflow_rule_deltas"}
 SETTINGS = {"api": ("app.tenant", "t1"), "worker": ("app.tenants", "{t1}")}
 REFUSED = asyncpg.InsufficientPrivilegeError
 

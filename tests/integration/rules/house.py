@@ -62,7 +62,14 @@ class House:
 
     async def runs(self) -> list[dict[str, Any]]:
         """Every run, in the order in which they began."""
-        return await self.world.look("select * from workflow_execution_logs order by started_at, rule_name, id")
+        return await self.world.look(
+            "select * from workflow_execution_logs where status <> 'SKIPPED' order by started_at, rule_name, id"
+        )
+
+    async def held(self) -> list[str]:
+        """Why rules that matched did not run."""
+        rows = await self.world.look("select error_message from workflow_execution_logs where status = 'SKIPPED'")
+        return [row["error_message"] for row in rows]
 
     async def effects(self) -> list[tuple[str, str]]:
         """Kind and state of every effect, by run and place."""

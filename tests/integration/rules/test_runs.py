@@ -203,3 +203,28 @@ async def test_another_tenants_rules_see_nothing(house: House) -> None:
     async with house.world.worker("south") as conn:
         book = await house.rules.read(conn, ["south"])
     assert not [key for key in book.rules if key[0] == "south"]
+
+
+async def test_two_rules_that_are_due_at_one_instant_both_run(house: House) -> None:
+    first, second = await house.rule(TASK, name="first"), await house.rule(TASK, name="second")
+    await house.meet(order(first, "cron|noon", name="An"), order(second, "cron|noon", name="An"))
+    assert [run["rule_name"] for run in await house.runs()] == ["first", "second"]
+
+
+async def test_what_was_held_back_stays_so_when_its_event_comes_again_later(house: House) -> None:
+    await house.rule(UPDATE, maxExecutionsPerEntity=1)
+    await house.meet(event("e1", name="An"), event("e2", name="An"))
+    await house.world.look("update workflow_rule_guards set executions = 0 returning 1")
+    await house.meet(event("e2", name="An"))
+
+    assert [run["status"] for run in await house.runs()] == ["SUCCESS"]
+    assert await house.held() == ["max-executions"]
+
+
+async def test_a_value_that_no_command_may_hold_fails_its_own_action(house: House) -> None:
+    await house.rule(action("CHANGE_STATUS", {"status": "{{long}}"}), UPDATE)
+    await house.meet(event("e1", long="x" * 5_000))
+
+    (run,) = await house.runs()
+    assert (run["status"], run["error_message"]) == ("PARTIAL_SUCCESS", "action 0: out-of-limits")
+    assert len(run["trace"]) < 5_000

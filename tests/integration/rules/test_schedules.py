@@ -153,3 +153,40 @@ async def test_entities_that_were_there_before_the_rule_get_their_timers_too(hou
         "select command->>'entityId' as entity from timers where kind = 'rule-date' and state = 'armed'"
     )
     assert [row["entity"] for row in rows] == ["1"]
+
+
+async def test_an_edit_that_leaves_the_schedule_alone_loses_no_entity(house: House) -> None:
+    await set_clock(house.world, datetime(2026, 12, 1, 0, 30, tzinfo=UTC))
+    await lead(house.world, "1", leadStatus="CONTACTED")
+    rule = await house.rule(TASK, **DAILY)
+    await set_clock(house.world, datetime(2026, 12, 1, 1, 0, 5, tzinfo=UTC))
+    renamed = {"name": "Another name", "entityType": "LEAD", "actions": [TASK], **DAILY}
+    await house.change_rule(rule, renamed)
+    await fire_due(house, 2)
+
+    assert [told["occurrence"] for told in await orders(house)] == ["cron|2026-12-01T01:00:00+00:00"]
+
+
+async def test_an_edit_of_the_offset_moves_the_timers_that_are_armed(house: House) -> None:
+    await set_clock(house.world, datetime(2026, 12, 1, 3, tzinfo=UTC))
+    words = {"triggerType": "ON_DATE_FIELD", "dateField": "renewsOn"}
+    rule = await house.rule(TASK, **words)
+    await lead(house.world, "42", renewsOn="2026-12-10")
+    await house.meet(event("e1", sent_at=datetime(2026, 12, 1, 3, tzinfo=UTC), renewsOn="2026-12-10"))
+    earlier = {"name": "A rule", "entityType": "LEAD", "actions": [TASK], **words, "offset": {"amount": -3}}
+    await house.change_rule(rule, earlier)
+    await fire_due(house)
+
+    (timer,) = await house.world.look("select due_at from timers where kind = 'rule-date' and state = 'armed'")
+    assert timer["due_at"] == datetime(2026, 12, 7, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("written", ["0001-01-01", "9999-12-31", "0001-01-01T00:00:00Z"])
+async def test_a_date_at_the_end_of_time_is_no_date(house: House, written: str) -> None:
+    for amount in (-7, 7):
+        await house.rule(
+            TASK, triggerType="ON_DATE_FIELD", dateField="renewsOn", scheduleTimezone="Asia/Ho_Chi_Minh",
+            offset={"amount": amount})  # fmt: skip
+    await house.meet(event("e1", renewsOn=written))
+    rows = await house.world.look("select due_at from timers where kind = 'rule-date' and due_at < '9999-01-01'")
+    assert rows == []

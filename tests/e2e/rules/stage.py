@@ -52,7 +52,7 @@ def created(event_id: str, **values: Any) -> CloudEvent:
 def ordered(command_id: str, field: str, value: Any) -> CloudEvent:
     """A command to set one field of the lead."""
     payload = UpdateField(command_id=command_id, entity_type="LEAD", entity_id=LEAD, field=field, value=value)
-    return _sent(payload, command_id, "casestream")
+    return replace(_sent(payload, command_id, "casestream"), time=None)
 
 
 def _sent(payload: Payload, event_id: str, source: str) -> CloudEvent:

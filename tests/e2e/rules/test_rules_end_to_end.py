@@ -34,7 +34,7 @@ async def counts(stage: Stage) -> dict[str, int]:
         "select (select count(*) from workflow_execution_logs) as runs, (select count(*) from effects) as effects,"
         " (select coalesce(sum(executions), 0)::int from workflow_rule_deltas) as executions,"
         " (select coalesce(sum(successes), 0)::int from workflow_rule_deltas) as successes,"
-        " (select count(*) from sys_work_items) as items, (select sum(version)::int from entity_state) as version"
+        " (select count(*) from work_items) as items, (select sum(version)::int from entity_state) as version"
     )
     return row
 
@@ -51,7 +51,7 @@ async def test_a_change_becomes_a_call_a_field_and_a_task_once(
             await stage.settled()
 
         (run,) = await stage.rows("select id, status from workflow_execution_logs")
-        effects = await stage.rows("select id::text, kind, state from effects order by action_index")
+        effects = await stage.rows("select effect_id::text as id, kind, state from effects order by action_index")
         assert run["status"] == "SUCCESS"
         assert [(one["kind"], one["state"]) for one in effects] == [
             ("webhook", "succeeded"), ("entity-command", "succeeded"), ("task", "succeeded")

@@ -268,7 +268,7 @@ SENDERS: dict[str, Sender] = {
     sender.source: sender
     for sender in (
         Sender("casestream", frozenset({"engine"}), internal=True, work_item_source="WORKFLOW_ENGINE"),
-        Sender("casestream.rules", frozenset({"agent"}), work_item_source="RULE"),
+        Sender("casestream.rules", frozenset({"agent", "rule-runner"}), work_item_source="RULE"),
         Sender("casestream.import", frozenset({"import"}), work_item_source="IMPORT"),
     )
 }

@@ -84,7 +84,8 @@ async def _perform(conn: Connection, wiring: Wiring, owners: set[OwnerKey], now:
     rows = await queries.take_internal(conn, **owner_arrays(owners), kinds=sorted(wiring.internals))
     by_kind: defaultdict[str, list[ClaimedEffect]] = defaultdict(list)
     ended: list[Ended] = []
-    for row in rows:
+    # Locked by id, performed as planned: of two changes of an entity in one batch, the later one's command comes last.
+    for row in sorted(rows, key=lambda row: int(row["seq"])):
         effect = claimed_of(row, row["request"])
         if effect.request is None:
             ended.append(Ended(effect, effect.outcome("failed", ERASED)))

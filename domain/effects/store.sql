@@ -142,7 +142,7 @@ from (select * from unnest(:tenant_ids::text[], :owner_kinds::text[], :owner_ids
           as t (tenant_id, owner_kind, owner_id) order by tenant_id, owner_kind, owner_id) o
 cross join lateral (
     select tenant_id, effect_id, owner_kind, owner_id, action_index, occurrence, kind, request, order_key, endpoint,
-           subject_id, retries, delay_seconds, backoff, is_async, attempt, failures, lease_term
+           subject_id, retries, delay_seconds, backoff, is_async, attempt, failures, lease_term, seq
     from effects
     where tenant_id = o.tenant_id and owner_kind = o.owner_kind and owner_id = o.owner_id
       and finished_at is null and state || '' in ('due', 'delayed') and due_at <= cs_now() and kind = any (:kinds::text[])

@@ -32,7 +32,7 @@ from schemas.instants import format_time
 
 Command = UpdateField | ChangeStage | ChangeStatus | AddTag | RemoveTag | AssignTo | CreateActivity
 
-MAY_COMMAND = frozenset({"engine"})
+MAY_COMMAND = frozenset({"engine", "rule-runner"})
 TAGS = "tags"
 NEW_STATUS = "OPEN"
 

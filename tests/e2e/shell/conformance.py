@@ -26,7 +26,7 @@ from schemas.envelope import CloudEvent
 from schemas.models import Payload
 from schemas.registry import PROJECTION_VERSIONS, projection_group
 from schemas.work_items import ApplyAction, CreateWorkItem, WorkItemAssigned, WorkItemCreated
-from tests.e2e.shell import case_commands, case_snapshots
+from tests.e2e.shell import case_commands, case_snapshots, rule_runs
 from tests.e2e.shell.harness import at, event, execute, rows
 from tests.infrastructure.databases import ClonedDatabase
 
@@ -188,6 +188,10 @@ async def _entity_read(database: ClonedDatabase) -> dict[str, Applied]:
     return {lead: (len(told) - 1, told["last"]) for lead, told in values.items()}
 
 
+def _rule_changes(key: str, length: int) -> list[CloudEvent]:
+    return rule_runs.history(TENANT, item_id(key), [stable_id(key, number) for number in range(1, length + 1)])
+
+
 def _entities() -> Processor[Any, Any]:
     return Entities(Outbox("casestream"))
 
@@ -226,6 +230,15 @@ SUBJECTS: dict[str, Subject] = {
             history=_entity_changes,
             read=_entity_read,
             prepare=lambda database: case_commands.prepare(database, TENANT),
+        ),
+        Subject(
+            "workflow-engine",
+            "crm.entity.events",
+            numbered=False,
+            make=rule_runs.processor,
+            history=_rule_changes,
+            read=rule_runs.read,
+            prepare=lambda database: rule_runs.prepare(database, TENANT),
         ),
         # Table versions of mappings are in no registry; one stands for all.
         Subject(

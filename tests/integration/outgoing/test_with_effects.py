@@ -40,7 +40,7 @@ async def test_effects_of_all_three_kinds_are_made_and_told(
         }
         settings, books = settings_for(database, **given), Books()
         kinds: dict[str, Any] = {name: made for name, made in wiring(settings).internals.items() if name != DELAY}
-        assert kinds.keys() == {"notification"}
+        assert "notification" in kinds
         all_of_it = books.wiring(**kinds)
         webhook = WebhookRequest(url=f"http://127.0.0.1:{at.port}/", body='{"n": 1}')
         email = EmailRequest(to=("an@example.com",), subject="Hi", text="Hi")

@@ -6,6 +6,7 @@ All rules of one event see that event's values. What matched is found in `load`,
 finding it is pure. `save` writes the runs, plans their effects, and goes on with those that need no network.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -113,8 +114,8 @@ async def save(conn: Connection, outbox: Outbox, wiring: Wiring, rulings: Sequen
     await run_store.insert_runs(conn, runs)
     await run_store.insert_held(conn, [held for ruling in rulings for held in ruling.held])
     await plan(conn, [effect for run in runs for effect in run.effects])
-    owners = [(run.match.change.tenant_id, OWNER, str(run.match.run_id)) for run in runs if run.effects]
-    await advance(conn, outbox, wiring, owners)
+    for wave in _waves(runs):
+        await advance(conn, outbox, wiring, [(run.match.change.tenant_id, OWNER, str(run.match.run_id)) for run in wave])
     # Timers come last in the order of locks; of two events of an entity the later one counts.
     timers: dict[tuple[str, str], Timer | None] = {}
     for ruling in rulings:
@@ -122,6 +123,20 @@ async def save(conn: Connection, outbox: Outbox, wiring: Wiring, rulings: Sequen
     await disarm(conn, [key for key, timer in timers.items() if timer is None])
     await arm(conn, [timer for timer in timers.values() if timer is not None])
     await open_incidents(conn, [alarm for ruling in rulings for alarm in _alarms(ruling)])
+
+
+def _waves(runs: Sequence[NewRun]) -> list[list[NewRun]]:
+    """The first run of each entity, then the second of each, and so on: what an earlier run asks for is said first (P4)."""
+    waves: list[list[NewRun]] = []
+    turns: Counter[tuple[str, str]] = Counter()
+    for run in runs:
+        if run.effects:
+            entity = (run.match.change.tenant_id, run.match.entity_key)
+            if turns[entity] == len(waves):
+                waves.append([])
+            waves[turns[entity]].append(run)
+            turns[entity] += 1
+    return waves
 
 
 def _alarms(ruling: Ruling) -> Iterable[Incident]:

@@ -228,3 +228,12 @@ async def test_a_value_that_no_command_may_hold_fails_its_own_action(house: Hous
     (run,) = await house.runs()
     assert (run["status"], run["error_message"]) == ("PARTIAL_SUCCESS", "action 0: out-of-limits")
     assert len(run["trace"]) < 5_000
+
+
+async def test_what_an_earlier_run_of_an_entity_asks_for_is_said_before_what_a_later_one_does(house: House) -> None:
+    field = {"fieldName": "leadStatus"}
+    await house.rule(*(action("UPDATE_FIELD", {**field, "value": f"{{{{step}}}}{place}"}) for place in "ab"))
+    await house.meet(event("e1", step="1"), event("other", "43", step="x"), event("e2", step="2"))
+
+    told = [json.loads(row["payload"]) for row in await house.sent("UpdateField")]
+    assert [one["value"] for one in told if one["entityId"] == "42"] == ["1a", "1b", "2a", "2b"]

@@ -31,7 +31,8 @@ async def values(stage: Stage) -> dict[str, Any]:
 async def counts(stage: Stage) -> dict[str, int]:
     """What a second application would change."""
     (row,) = await stage.rows(
-        "select (select count(*) from workflow_execution_logs) as runs, (select count(*) from effects) as effects,"
+        "select (select count(*) from workflow_execution_logs where status <> 'SKIPPED') as runs,"
+        " (select count(*) from effects) as effects,"
         " (select coalesce(sum(executions), 0)::int from workflow_rule_deltas) as executions,"
         " (select coalesce(sum(successes), 0)::int from workflow_rule_deltas) as successes,"
         " (select count(*) from work_items) as items, (select sum(version)::int from entity_state) as version"

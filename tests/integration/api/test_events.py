@@ -142,7 +142,7 @@ async def test_an_admin_describes_entity_types(served: Served) -> None:
     assert {name: put.json()[name] for name in ("managed", "stageField", "statusField")} == {
         "managed": True,
         "stageField": "phase",
-        "statusField": "status",
+        "statusField": "leadStatus",
     }
     again = await served.client.put(f"{TYPES}/LEAD", json={"managed": True}, headers=admin)
     assert again.json()["managedSince"] == put.json()["managedSince"], "it is managed since it first was"

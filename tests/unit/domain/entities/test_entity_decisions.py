@@ -118,7 +118,7 @@ def test_an_activity_is_created_with_what_it_is_about() -> None:
 
 @pytest.mark.requirement("RU-1")
 def test_types_are_an_open_set_and_some_are_built_in() -> None:
-    assert default_kind("LEAD").stage_field == "status"
+    assert default_kind("LEAD").stage_field == "leadStatus"
     assert default_kind("OPPORTUNITY").stage_field == default_kind("SHIPMENT").stage_field == "stage"
 
 

@@ -126,6 +126,21 @@ def _tls(kafka: KafkaSettings) -> ssl.SSLContext:
     return context
 
 
+async def leave(consumer: AIOKafkaConsumer) -> None:
+    """Leave the group and close the consumer.
+
+    Its `stop` awaits the fetches that it cancels, and one that waits between two tries of an absent broker lets its
+    cancellation out: nobody has cancelled us then, and what is left to close is the client.
+    """
+    try:
+        await consumer.stop()
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        await consumer._client.close()
+
+
 async def abandon(client: AIOKafkaProducer) -> None:
     """Close a producer WITHOUT flushing: what it has not sent is never sent.
 

@@ -33,7 +33,7 @@ from processors.shell.plan import Outcome
 from processors.shell.processor import Processor
 from processors.shell.rounds import Rounds
 from runtime.failpoints import reach
-from runtime.kafka import admin, consumer, physical
+from runtime.kafka import admin, consumer, leave, physical
 from runtime.logging import get_logger
 from runtime.pauses import pause
 from runtime.postgres import is_transient, open_pool
@@ -178,7 +178,7 @@ class GroupMember:
         self._consumer.subscribe(topics, listener=self._assignment)
         await self._start(self._consumer)
         self._joined = True
-        stack.push_async_callback(self._consumer.stop)
+        stack.push_async_callback(leave, self._consumer)
 
     @property
     def ready(self) -> bool:

@@ -46,6 +46,7 @@ class Watched(OneKey):
                           (select count(*) from pg_locks l join pg_database d on d.oid = l.database
                            where d.datname = current_database() and locktype = 'advisory') as held"""
             )
+            assert row is not None
             self.seen.append((row["open"], row["held"]))
         return found
 

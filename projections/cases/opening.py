@@ -111,7 +111,10 @@ class Opener:
             )
         document = load_document(open_sealed(secret, Context(tenant, class_name, case_id, version, subject, key_id), sealed))
         self._seal.under(key_id, secret)
-        rows = self._projection.rows(document, Envelope(tenant, case_id, class_name, version, subject))
+        try:
+            rows = self._projection.rows(document, Envelope(tenant, case_id, class_name, version, subject))
+        finally:
+            self._seal.let_go()
         return CaseRow(tenant, case_id, version, subject, rows.main, rows.children), rows.problems
 
 

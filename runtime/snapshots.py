@@ -107,7 +107,10 @@ _sha512 = hashlib.sha512
 
 def _derive(key: bytes, salt: bytes) -> bytes:
     """64 bytes: extract with the salt (32 bytes), then the first and only block of expand (RFC 5869, sections 2.2 and 2.3)."""
-    inner = _sha512(salt.translate(_INNER) + _INNER_REST + key).digest()
+    # The data key is never part of another text: that would stay in memory when it is freed.
+    extract = _sha512(salt.translate(_INNER) + _INNER_REST)
+    extract.update(key)
+    inner = extract.digest()
     pseudo_random_key = _sha512(salt.translate(_OUTER) + _OUTER_REST + inner).digest()
     inner = _sha512(pseudo_random_key.translate(_INNER) + _INNER_HALF + _BLOCK_1).digest()
     return _sha512(pseudo_random_key.translate(_OUTER) + _OUTER_HALF + inner).digest()

@@ -65,9 +65,22 @@ class Opener:
         self._projection = compile_projection(spec, protection)
         self.classes = self._projection.classes
 
+    async def warm(self, snapshots: Iterable[Snapshot]) -> None:
+        """Let the ring fetch the keys that `hold` will ask for, before there is a transaction that waits."""
+        await self._keys.secrets(
+            [
+                (tenant, subject, key_id)
+                for tenant, subject, key_id in self._wanted(snapshots)
+                if key_id is not None and not self._keys.is_forgotten(tenant, subject)
+            ]
+        )
+
     async def hold(self, conn: Connection, snapshots: Iterable[Snapshot]) -> Held:
-        """Keep the subjects from being shredded until the transaction ends, then read ledger and keys, in this order."""
-        wanted = {(*one.subject, _key_id(one)): None for one in snapshots if one.class_name in self.classes}
+        """Keep the subjects from being shredded until the transaction ends, then read ledger and keys, in this order.
+
+        Who would wait for the keys in a transaction that others wait for calls `warm` before it begins.
+        """
+        wanted = self._wanted(snapshots)
         shredded = await hold_subjects(conn, list({(tenant, subject): None for tenant, subject, _ in wanted}))
         places = [
             (tenant, subject, key_id)
@@ -78,6 +91,10 @@ class Opener:
         gone = {(tenant, subject) for tenant, subject, key_id in places if key_id not in secrets}
         # The keys database names a subject a moment before the main ledger does.
         return Held(frozenset(shredded | {subject for subject in gone if self._keys.is_forgotten(*subject)}), secrets)
+
+    def _wanted(self, snapshots: Iterable[Snapshot]) -> list[tuple[str, str, UUID | None]]:
+        """Whose keys the snapshots of this table name, each once; None where the bytes name none."""
+        return list({(*one.subject, _key_id(one)): None for one in snapshots if one.class_name in self.classes})
 
     def row(self, snapshot: Snapshot, held: Held) -> tuple[CaseRow, list[Problem]]:
         """Pure. Raises DecryptionFailed, DataKeyMissing, DocumentRefused."""
@@ -94,7 +111,10 @@ class Opener:
             )
         document = load_document(open_sealed(secret, Context(tenant, class_name, case_id, version, subject, key_id), sealed))
         self._seal.under(key_id, secret)
-        rows = self._projection.rows(document, Envelope(tenant, case_id, class_name, version, subject))
+        try:
+            rows = self._projection.rows(document, Envelope(tenant, case_id, class_name, version, subject))
+        finally:
+            self._seal.let_go()
         return CaseRow(tenant, case_id, version, subject, rows.main, rows.children), rows.problems
 
 

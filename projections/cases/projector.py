@@ -57,14 +57,23 @@ class CaseProjector:
         self._label, self._trial_tenant = f"{spec.name}.v{version}", trial_tenant
         self._opener, self._writer = Opener(spec, keys, hash_key), writer_of(spec, version)
         self.sequences = RowVersions(self._writer)
+        self._prepared: dict[Position, Snapshot] = {}
 
     def key(self, message: Message) -> Hashable:
         return message.event.tenant, _stored(message).case_id
 
+    async def prepare(self, conn: Connection, messages: Sequence[Message]) -> None:
+        """A key service may be slow: the ring asks it now."""
+        self._prepared = {message.record.position: snapshot_of(message) for message in messages if self._is_ours(message)}
+        await self._opener.warm(self._prepared.values())
+
     async def load(self, conn: Connection, messages: Sequence[Message]) -> dict[Any, CaseState]:
         """Subjects first, then keys. Rows are locked by the guarded write itself, in the order of their keys."""
         ours = [message for message in messages if self._is_ours(message)]
-        snapshots = {message.record.position: snapshot_of(message) for message in ours}
+        # Decoded once. What was let go from the waiting rows was not in the batch that was prepared.
+        prepared, self._prepared = self._prepared, {}
+        places = [message.record.position for message in ours]
+        snapshots = {place: prepared.get(place) or snapshot_of(message) for place, message in zip(places, ours, strict=True)}
         state = CaseState(snapshots, await self._opener.hold(conn, snapshots.values()))
         return {self.key(message): state for message in ours}
 

@@ -32,6 +32,10 @@ class ColumnSeal:
         """From here on values are sealed under this key."""
         self._key_id, self._secret = key_id, secret
 
+    def let_go(self) -> None:
+        """A subject may be shredded before the next one's rows are made: its key must not be held until then."""
+        self._secret = b""
+
     def __call__(self, tenant: str, subject: str, case_id: str, version: int, column: str, plain: bytes) -> bytes:
         derived, place = _derived(self._secret), _place(self._key_id, tenant, subject, case_id, version, column)
         nonce = hmac.digest(derived[32:], len(place).to_bytes(4, "big") + place + plain, "sha256")[:12]

@@ -165,8 +165,10 @@ class StoreScanner:
         """One batch, one transaction. Raises LostSlice."""
         began = time.monotonic()
         newest = list({(row["tenant_id"], row["case_id"]): row for row in page.rows}.values())
+        snapshots = [_snapshot(row) for row in newest]
+        await opener.warm(snapshots)
         async with tenants_transaction(self._worker, tenants) as conn:
-            rows, poison, unfilled = await self._made(conn, opener, newest)
+            rows, poison, unfilled = await self._made(conn, opener, snapshots, newest)
             await writer_of(spec, part.version).write(conn, rows)
             await open_incidents(conn, [one for each in unfilled for one in incidents_of(f"{part.name}.v{part.version}", each)])
             await self._park(conn, part, newest, poison)
@@ -177,12 +179,8 @@ class StoreScanner:
         self._adapt(time.monotonic() - began, page.read)
 
     async def _made(
-        self, conn: Connection, opener: Opener, newest: Sequence[Mapping[str, Any]]
+        self, conn: Connection, opener: Opener, snapshots: Sequence[Snapshot], newest: Sequence[Mapping[str, Any]]
     ) -> tuple[list[CaseRow], list[Poison], list[Unfilled]]:
-        snapshots = [
-            Snapshot(row["tenant_id"], row["case_id"], row["class_name"], row["version"], row["subject_id"], row["snapshot"])
-            for row in newest
-        ]
         held = await opener.hold(conn, snapshots)
         rows: list[CaseRow] = []
         poison: list[Poison] = []
@@ -239,3 +237,7 @@ class StoreScanner:
                 share = part.rate / max(1, await slices.readers(conn, part.rebuild_id))
             self._pace.rate = share
             self._page_size = max(1, min(self._page_size, int(share)))
+
+
+def _snapshot(row: Mapping[str, Any]) -> Snapshot:
+    return Snapshot(row["tenant_id"], row["case_id"], row["class_name"], row["version"], row["subject_id"], row["snapshot"])

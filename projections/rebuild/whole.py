@@ -137,7 +137,9 @@ class _Look:
             )
             for one in stored
         }
-        held = await self._opener.hold(conn, list(snapshots.values()))
+        # Before a subject is held: a shred must not wait behind a key service. Nothing is written here, so no relay waits.
+        await self._opener.warm(snapshots.values())
+        held = await self._opener.hold(conn, snapshots.values())
         children = {child.name: await self._children(conn, child.name, keys) for child in self._spec.children}
         for row in rows:
             key = row["tenant_id"], row["case_id"]

@@ -5,7 +5,6 @@ audit log.
 """
 
 import sys
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +13,7 @@ import asyncpg
 import typer
 
 from domain.cases import commands, reads
+from domain.cases.composing import names_in
 from domain.cases.decisions import MAY_SEE_SENSITIVE, Decided, Outcome
 from domain.cases.followed_classes import FollowedClasses
 from domain.cases.known_classes import KnownClasses
@@ -21,7 +21,7 @@ from domain.cases.mapping_store import released_files
 from domain.cases.masking import masked
 from domain.outbox import Outbox
 from runtime.cli import operating, output
-from runtime.keys.ring import KeyRing, open_key_ring
+from runtime.keys.ring import open_key_ring
 from runtime.postgres import tenants_transaction
 from runtime.settings import Settings
 from runtime.sql import Connection
@@ -53,10 +53,17 @@ def store(
     wanted: CaseState | None = state  # type: ignore[assignment]  # the model judges it
     command = StoreSnapshot(case_id=case, class_name=class_name, subject_id=subject, variables=text, state=wanted, **given)
 
-    async def deed(conn: Connection, settings: Settings, ring: KeyRing, known: KnownClasses) -> Outcome:
-        return await commands.store_snapshot(conn, Outbox(settings.ce_source), ring, _writer(tenant), command, known)
+    async def work(settings: Settings, pool: asyncpg.Pool) -> Outcome:
+        caller, names = _writer(tenant), names_in(text)
+        async with open_key_ring(settings, wait=False) as ring:
+            async with tenants_transaction(pool, [tenant]) as conn:
+                known = await _classes(conn)
+            await commands.warm_key(ring, caller, command, known, names)
+            async with tenants_transaction(pool, [tenant]) as conn:
+                outbox = Outbox(settings.ce_source)
+                return await commands.store_snapshot(conn, outbox, ring, caller, command, known, names)
 
-    _show(_with_keys(tenant, deed))
+    _show(operating.run(work))
 
 
 @app.command()
@@ -71,14 +78,21 @@ def show(
     roles = {"case-reader", *(MAY_SEE_SENSITIVE if sensitive else ())}
     reader = replace(_writer(tenant), roles=frozenset(roles))
 
-    async def deed(conn: Connection, settings: Settings, ring: KeyRing, known: KnownClasses) -> bytes | Rejected:
-        found = await commands.read_case(conn, ring, reader, case, version=version, reason=reason)
+    async def work(settings: Settings, pool: asyncpg.Pool) -> bytes | Rejected:
+        async with open_key_ring(settings, wait=False) as ring:
+            async with tenants_transaction(pool, [tenant]) as conn:
+                known = await _classes(conn)
+                place = await commands.find_key(conn, reader, case, version=version)
+            if place is not None:
+                await ring.secrets([place])
+            async with tenants_transaction(pool, [tenant]) as conn:
+                found = await commands.read_case(conn, ring, reader, case, version=version, reason=reason)
         if isinstance(found, Rejected) or sensitive:
             return found if isinstance(found, Rejected) else found.text
         of_class = known.get(found.case.class_name)
         return masked(found.text, of_class.sensitive_paths if of_class else ("$",))
 
-    found = _with_keys(tenant, deed)
+    found = operating.run(work)
     if isinstance(found, Rejected):
         raise operating.refuse(found)
     print(found.decode())
@@ -107,18 +121,8 @@ def remove(case: _Case, tenant: _Tenant, expected_version: _Expected = None) -> 
     _show(operating.run(work))
 
 
-Deed = Callable[[Connection, Settings, KeyRing, KnownClasses], Awaitable[Any]]
-
-
-def _with_keys(tenant: str, deed: Deed) -> Any:
-    """One deed in one transaction of the tenant, with a key ring and the classes as they are."""
-
-    async def work(settings: Settings, pool: asyncpg.Pool) -> Any:
-        async with open_key_ring(settings, wait=False) as ring, tenants_transaction(pool, [tenant]) as conn:
-            known = await FollowedClasses(released_files()).read(conn)
-            return await deed(conn, settings, ring, known)
-
-    return operating.run(work)
+async def _classes(conn: Connection) -> KnownClasses:
+    return await FollowedClasses(released_files()).read(conn)
 
 
 def _writer(tenant: str) -> Caller:

@@ -22,6 +22,7 @@ from domain.cases.mapping_store.exporting import yaml_of
 from domain.cases.mapping_store.reading import read_body
 from projections.ddl_plan import DdlPlan, plan_ddl
 from runtime.cli import operating, output
+from runtime.cli.blind_index import look_up
 from runtime.cli.exits import ExitCode
 from runtime.cli.mapping import app
 from runtime.cli.path_check import check_path
@@ -229,3 +230,4 @@ def _show_changed(changed: list[Changed]) -> None:
 
 
 app.command("check-path")(check_path)
+app.command("blind-index")(look_up)

@@ -19,10 +19,12 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from runtime.keys.providers import Binding, KeyEncryption, Wrapped, refuse_in_production
+from runtime.keys.secret_bytes import SecretBytes, erasable
 from runtime.settings import Settings
 from schemas.errors import ConfigurationError
 
 _VERSION = b"\x01"
+_OVERHEAD = 1 + 12 + 16
 _ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
 
@@ -57,7 +59,10 @@ class LocalKeks:
         if wrapped.blob[:1] != _VERSION:
             return None
         try:
-            return cipher.decrypt(wrapped.blob[1:13], wrapped.blob[13:], _associated(wrapped.kek_id, binding))
+            # Into its own place: what `decrypt` returns would stay in memory after it is freed.
+            secret = SecretBytes(len(wrapped.blob) - _OVERHEAD)
+            cipher.decrypt_into(wrapped.blob[1:13], wrapped.blob[13:], _associated(wrapped.kek_id, binding), secret)
+            return erasable(secret)
         except (InvalidTag, ValueError):
             return None
 

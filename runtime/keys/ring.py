@@ -9,7 +9,6 @@ Never does: begin transactions in the main database, log or show a secret.
 """
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -23,6 +22,7 @@ from runtime.ids import uuid7
 from runtime.keys.database import open_keys_pool
 from runtime.keys.head import require_keys_schema
 from runtime.keys.providers import Binding, KeyEncryption, Wrapped, open_provider
+from runtime.keys.secret_bytes import erasable, fresh_secret
 from runtime.keys.store import queries
 from runtime.logging import get_logger
 from runtime.postgres import TRANSIENT, is_transient
@@ -43,10 +43,10 @@ _ACQUIRE_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class DataKey:
-    """A subject's data key; its secret shows in no text."""
+    """A subject's data key; its secret shows in no text, and the ring's is overwritten when nobody holds it any more."""
 
     key_id: UUID
-    secret: bytes = field(repr=False)
+    secret: bytes = field(repr=False, hash=False)
 
 
 @dataclass(slots=True)
@@ -257,7 +257,7 @@ class KeyRing:
                 # Its snapshots cannot be opened, which their readers say in their own way.
                 log.error("a wrapped data key does not open", key_id=str(row["key_id"]), tenant_id=subject[0])
                 continue
-            key = DataKey(row["key_id"], secret)
+            key = DataKey(row["key_id"], erasable(secret))
             self._cache.keep(subject, key, current=current)
             found.append((subject, key))
         return [pair for pair in found if not self._cache.is_forgotten(pair[0])]
@@ -287,7 +287,7 @@ async def make_keys(conn: Any, provider: KeyEncryption, wanted: Sequence[tuple[s
 async def _wrap_new(provider: KeyEncryption, wanted: Sequence[tuple[str, str, int]]) -> dict[str, list[Any]]:
     """The columns of new keys."""
     bindings = [Binding(tenant, subject, uuid7()) for tenant, subject, _ in wanted]
-    wrapped = await provider.wrap([(os.urandom(32), binding) for binding in bindings])
+    wrapped = await provider.wrap([(fresh_secret(32), binding) for binding in bindings])
     return {
         "tenants": [binding.tenant for binding in bindings],
         "subjects": [binding.subject for binding in bindings],

@@ -4,9 +4,11 @@ import asyncio
 import json
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from runtime.stack.audit_key import ensure_audit_key
@@ -14,6 +16,7 @@ from runtime.stack.home import Home
 from tests.infrastructure.databases import ClonedDatabase
 from tests.infrastructure.keys import key_environment
 from tests.integration.domain.world import World, populated
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[3]
 DOCUMENT = '{"total": 12.50, "customer": {"name": "Le Van Canary"}, "serial": 12345678901234567890123}'
@@ -24,6 +27,7 @@ class Commands:
 
     def __init__(self, database: ClonedDatabase, home: Path) -> None:
         self.world: World
+        self.keys: ClonedDatabase
         self._home = home
         self._environ = {
             "PATH": os.environ["PATH"],
@@ -50,7 +54,7 @@ class Commands:
 @pytest.fixture
 async def casestream(database: ClonedDatabase, keys_database: ClonedDatabase, tmp_path: Path) -> Any:
     made = Commands(database, tmp_path)
-    made.world = await populated(database)
+    made.world, made.keys = await populated(database), keys_database
     ensure_audit_key(Home(tmp_path, tmp_path))
     yield made
     await made.world.close()
@@ -73,6 +77,32 @@ async def test_a_case_is_stored_shown_listed_and_removed(casestream: Commands) -
     assert [(row["version"], row["removed"]) for row in listed] == [(3, True), (2, False), (1, False)]
     readings = await casestream.world.look("select reason from audit_log where action = 'case.read'")
     assert [row["reason"] for row in readings] == ["a drill"] * 3
+
+
+STANDING = (
+    "select from pg_stat_activity where usename = 'cs_worker' and datname = current_database() and xact_start is not null"
+)
+WAITING = "select from pg_stat_activity where usename = 'cs_keys' and datname = current_database() and wait_event_type = 'Lock'"
+
+
+@pytest.mark.requirement("CD-2")
+async def test_no_command_waits_for_a_key_in_its_transaction(casestream: Commands) -> None:
+    """Storing draws numbers that relays wait behind, showing holds the subject against a shred."""
+    await casestream.store()
+    showing = ("case", "show", "o-1", "--tenant", "north", "--reason", "a drill")
+    keys, looking, main = [
+        await asyncpg.connect(one.url("superuser")) for one in (casestream.keys, casestream.keys, casestream.world.database)
+    ]
+    for deed in (casestream.store, partial(casestream, *showing)):
+        async with keys.transaction():
+            # Asking for a key waits behind this; what a process asks at its start does not.
+            await keys.execute("lock table shredded_subjects in access exclusive mode")
+            running = asyncio.ensure_future(deed())
+            await until(lambda: looking.fetch(WAITING), 60, "the command to ask for the key")
+            assert await main.fetch(STANDING) == []
+        await running
+    for conn in (keys, looking, main):
+        await conn.close()
 
 
 async def test_verify_says_whole_and_names_what_is_not(casestream: Commands) -> None:

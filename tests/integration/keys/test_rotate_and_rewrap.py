@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -13,7 +14,9 @@ from runtime.keys.providers import Wrapped
 from runtime.keys.ring import KeyCache, KeyRing
 from runtime.settings import KeySettings
 from schemas.errors import NotFound
+from tests.infrastructure.databases import ClonedDatabase
 from tests.integration.keys.conftest import provider
+from tests.integration.keys.rewrapping import check_books, rewrapped_though_killed
 
 AN = ("acme", "an")
 SUBJECTS = [("acme", f"s{number:03}") for number in range(450)]
@@ -109,3 +112,11 @@ async def test_a_key_that_does_not_open_is_counted_and_left(keys_pool: asyncpg.P
     done = await finished(rewrap(keys_pool, provider("kek-2", "kek-1")))
     assert done == Progress(seen=3, rewrapped=2, broken=1)
     assert await keys_pool.fetchval("select kek_id from data_keys where subject_id = 's001'") == "kek-1"
+
+
+@pytest.mark.requirement("trap-84")
+async def test_a_rewrap_that_was_killed_touches_each_key_once_in_all_while_others_read(
+    database: ClonedDatabase, keys_database: ClonedDatabase, tmp_path: Path
+) -> None:
+    """The full count, a million keys, is in tests/torture/keys."""
+    check_books(await rewrapped_though_killed(database, keys_database, tmp_path, 6_000))

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from domain.cases.mapping.graph import graph_of
 from domain.cases.mapping.resolve import resolve
 from domain.cases.mapping_store import released_files
 from domain.cases.mapping_store.exporting import yaml_of
+from domain.cases.sensitivity import blind_index
+from projections.cases.opening import hash_key_of
 from runtime.keys.ring import open_key_ring
 from runtime.settings import Settings
 from schemas.caller import Caller
@@ -48,15 +51,18 @@ def environment(database: ClonedDatabase) -> dict[str, str]:
     }
 
 
-async def mapping(database: ClonedDatabase, *words: str, environ: Mapping[str, str] | None = None) -> tuple[int, str, str]:
+async def mapping(
+    database: ClonedDatabase, *words: str, environ: Mapping[str, str] | None = None, said: str = ""
+) -> tuple[int, str, str]:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "runtime.cli", "mapping", *words),
         env=dict(environ or environment(database)),
         cwd=Path(__file__).resolve().parents[3],
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    out, err = await process.communicate()
+    out, err = await process.communicate(said.encode())
     return process.returncode or 0, out.decode(), err.decode()
 
 
@@ -149,6 +155,27 @@ async def test_a_path_is_checked_from_the_terminal(world: World, keys_database: 
 
 
 @pytest.mark.requirement("CD-10")
+@pytest.mark.requirement("CD-4")
+async def test_the_hash_of_a_value_is_what_the_projector_keeps_for_it(world: World) -> None:
+    asked = ("blind-index", "--tenant", "north", "--reason", "a fraud case", "--output", "json")
+    hashes = {}
+    for kind, said in (("text", CANARY), ("numeric(12,2)", "1.5"), ("numeric(12,2)", "1.50")):
+        code, out, err = await mapping(world.database, *asked, "--type", kind, said=said)
+        assert (code, CANARY in out + err) == (0, False), err
+        hashes[said] = json.loads(out)["hash"]
+    key = hash_key_of(Settings.load(environment(world.database)))
+    assert key is not None
+    assert hashes[CANARY] == blind_index(key, "north", CANARY) != blind_index(key, "south", CANARY)
+    assert hashes["1.5"] == hashes["1.50"] == blind_index(key, "north", Decimal("1.5"))
+    code, _, err = await mapping(world.database, *asked, "--type", "date", said="no date")
+    assert (code, "ValueRefused" in err, "no date" in err) == (3, True, False)
+    code, _, err = await mapping(world.database, *asked, "--type", "money", said="1")
+    assert (code, "TypeRefused" in err) == (3, True)
+    rows = await world.look("select tenant_id, reason, detail::text from audit_log where action = 'mapping.blind-index'")
+    assert [(row["tenant_id"], row["reason"]) for row in rows] == [("north", "a fraud case")] * 3
+    assert CANARY not in str(rows)
+
+
 def test_what_is_exported_reads_back_the_same() -> None:
     files = released_files()
     definitions, problems = read_text(yaml_of(files.values()), "again.yaml")

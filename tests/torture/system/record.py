@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[3]
-RESULTS = Path(os.environ.get("TORTURE_RESULTS", PROJECT / "benchmarks" / "results" / "torture-system.jsonl"))
+RESULTS = PROJECT / "benchmarks" / "results"
 
 
 def scaled(count: int) -> int:
@@ -23,11 +23,20 @@ def scaled(count: int) -> int:
     return max(1, round(count * float(os.environ.get("TORTURE_SCALE", "1"))))
 
 
+def results_of(step: str) -> Path:
+    """Where the step's lines are: `keys: rewrap` is of torture-keys.jsonl, a step without a subject of the whole system."""
+    if given := os.environ.get("TORTURE_RESULTS"):
+        return Path(given)
+    subject, colon, _ = step.partition(": ")
+    return RESULTS / f"torture-{subject if colon else 'system'}.jsonl"
+
+
 def finished(step: str, full: int) -> bool:
     """Whether a line says that this step has run in full."""
-    if os.environ.get("TORTURE_FRESH") == "1" or not RESULTS.exists():
+    file = results_of(step)
+    if os.environ.get("TORTURE_FRESH") == "1" or not file.exists():
         return False
-    lines = (json.loads(line) for line in RESULTS.read_text(encoding="utf-8").splitlines() if line.strip())
+    lines = (json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip())
     return any(line["step"] == step and line["passed"] and line["count"] >= full for line in lines)
 
 
@@ -37,7 +46,7 @@ async def run_step(step: str, full: int, run: Callable[[int], Awaitable[dict[str
     A step that was interrupted leaves no line: it says nothing, and the next run begins it again.
     """
     if finished(step, full):
-        pytest.skip(f"{step} ran in full before: see {RESULTS.name}; TORTURE_FRESH=1 runs it again")
+        pytest.skip(f"{step} ran in full before: see {results_of(step).name}; TORTURE_FRESH=1 runs it again")
     count, began = scaled(full), time.monotonic()
     line: dict[str, Any] = {"step": step, "count": count, "of": full, "passed": False, "at": _now(), "commit": _commit()}
     line["machine"] = {"cpus": os.cpu_count(), "python": platform.python_version(), "load_before": round(os.getloadavg()[0], 1)}
@@ -55,8 +64,9 @@ async def run_step(step: str, full: int, run: Callable[[int], Awaitable[dict[str
 
 
 def _add(line: dict[str, Any]) -> None:
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    with RESULTS.open("a", encoding="utf-8") as out:
+    file = results_of(line["step"])
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a", encoding="utf-8") as out:
         out.write(json.dumps(line, default=str) + "\n")
 
 

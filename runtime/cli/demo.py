@@ -23,6 +23,9 @@ from demo.generator import incidents
 from demo.people import write_directory
 from demo.processes import Processes
 from demo.report import show
+from demo.rules.outside import Outside, lacking
+from demo.rules.report import show_rules
+from demo.rules.story import RuleChapter
 from demo.run import Demo, log_file
 from domain.work_items.import_mapping import ImportMapping, load_mapping
 from domain.work_items.importing import Row
@@ -58,8 +61,9 @@ def demo(
         for command in ("db migrate", "topics apply"):
             _casestream(command.split())
         _import_people(home, mapping, rows)
-        processes = Processes.start(log_file(home.root))
-        balanced = asyncio.run(_run(processes, mapping, rows, home))
+        outside = Outside.on_free_ports()
+        processes = Processes.start(log_file(home.root), outside.environment)
+        balanced = asyncio.run(_run(processes, outside, mapping, rows, home))
     finally:
         if processes is not None and not keep:
             processes.stop()
@@ -71,7 +75,7 @@ def demo(
         raise typer.Exit(ExitCode.FAILED)
 
 
-async def _run(processes: Processes, mapping: ImportMapping, rows: Sequence[Row], home: Home) -> bool:
+async def _run(processes: Processes, outside: Outside, mapping: ImportMapping, rows: Sequence[Row], home: Home) -> bool:
     settings = Settings.load()
     await processes.ready()
     console.print(f"all processes run: {processes.url}, log {processes.log}", highlight=False)
@@ -91,6 +95,15 @@ async def _run(processes: Processes, mapping: ImportMapping, rows: Sequence[Row]
         with Progress(*columns, console=console) as progress:
             told = await chapter.go(owner, analyst, _typed, home.root / "demo", progress)
         balanced = show_cases(console, told, Login(url, _password_file(home))) and balanced
+        console.rule("Rules")
+        if missing := lacking():
+            console.print(f"not played: {' and '.join(missing)} are not installed; `make install` brings them")
+        else:
+            rules = RuleChapter(settings, processes, outside, rows, mapping, run)
+            token = tokens_of([], [rules.tenant])[rules.tenant]
+            with Progress(*columns, console=console) as progress:
+                ran = await rules.go(owner, token, _typed, home.root / "demo", progress)
+            balanced = show_rules(console, ran) and balanced
     finally:
         await analyst.close()
         await owner.close()

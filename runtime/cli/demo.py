@@ -3,6 +3,7 @@
 import asyncio
 import os
 import secrets
+import shlex
 import subprocess
 import sys
 import time
@@ -143,7 +144,7 @@ def _password_file(home: Home) -> Path:
 
 def _casestream(arguments: Sequence[str]) -> str:
     """Run a command of ours as a user would, and show it; what it printed."""
-    console.print(f"[dim]$ casestream {' '.join(arguments)}[/dim]", highlight=False, soft_wrap=True)
+    console.print(f"$ casestream {shlex.join(arguments)}", style="dim", highlight=False, markup=False, soft_wrap=True)
     done = subprocess.run(
         [sys.executable, "-m", "runtime.cli", *arguments], capture_output=True, text=True, env=os.environ, check=False
     )

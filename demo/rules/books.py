@@ -9,6 +9,7 @@ from clients.events import EventTally
 from demo.rules.oracle import Expected
 from demo.rules.outside import Outside
 
+KILLS = 2
 # Calls that fall due when their event is judged, so that an incident's come in the order of its changes; the other hook waits
 # for a mail first.
 IN_ORDER = frozenset({"priority-raised", "reopened", "resolved-without-owner"})
@@ -77,6 +78,7 @@ class RuleBooks:
         """Every line that does not balance."""
         wanted = self.expected
         checks: list[tuple[str, object, object]] = [
+            ("kills of the worker with a call on its way", len(self.kills), KILLS),
             ("books still open after all patience", self.late, False),
             ("events accepted at the publish door", self.tally.accepted, self.events),
             ("events refused there", dict(self.tally.refused), {}),

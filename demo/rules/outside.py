@@ -52,13 +52,13 @@ class Heard:
 
 @dataclass
 class Outside:
-    """Both servers. `waiting`: calls that are being answered slowly right now. `secret`: what webhooks are signed with."""
+    """Both servers. `slow`: set when an answer begins to be slow. `secret`: what webhooks are signed with."""
 
     mail_port: int
     hook_port: int
     mails: Heard = field(default_factory=Heard)
     hooks: Heard = field(default_factory=Heard)
-    waiting: int = 0
+    slow: asyncio.Event = field(default_factory=asyncio.Event)
     secret: str = ""
 
     @classmethod
@@ -165,8 +165,5 @@ class Outside:
         if "never" in fault:
             await asyncio.sleep(PATIENCE_SECONDS * 3)
         elif "slowly" in fault:
-            self.waiting += 1
-            try:
-                await asyncio.sleep(SLOW_SECONDS)
-            finally:
-                self.waiting -= 1
+            self.slow.set()
+            await asyncio.sleep(SLOW_SECONDS)

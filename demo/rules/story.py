@@ -7,7 +7,8 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from rich.progress import Progress
 
 from clients.events import EventPublisher
 from demo.processes import Processes
-from demo.rules.books import RuleBooks
+from demo.rules.books import KILLS, RuleBooks
 from demo.rules.events import Event, Upstream
 from demo.rules.incidents import IncidentLog
 from demo.rules.oracle import expected
@@ -36,7 +37,6 @@ queries = load_queries(__file__, "story.sql")
 
 PER_SECOND = 800
 TOLD_AGAIN = 0.1
-KILLS = 2
 PATIENCE_SECONDS = 120.0
 WORKER = "effects-0"
 SOURCE = "events:service:import"
@@ -60,12 +60,12 @@ class RuleChapter:
         """Everything. `conn` looks behind the scenes. Raises TransientError when the events are not read in time."""
         began = time.monotonic()
         await self._commands.note_start()
-        async with self._outside.open():
+        async with self._outside.open(), self._killing():
             copies = copy_rules(folder, self._run, self._outside.hook_url)
             self._outside.secret = await prepare(casestream, folder, self.tenant)
             await casestream(["rule", "import", *map(str, copies.watching), "--tenant", self.tenant, *WHY])
             self._happen()
-            await asyncio.gather(self._publish(token, progress), self._kill())
+            await self._publish(token, progress)
             if not await self._until(progress, "values of the entities", self.books.events, lambda: self._told(conn)):
                 raise TransientError("the changes were not read in time: casestream group lag; casestream relay status")
             await casestream(["rule", "import", str(copies.clocked), "--tenant", self.tenant, *WHY])
@@ -90,18 +90,26 @@ class RuleChapter:
         await publisher.publish(_some_twice(self._events), lambda sent: progress.advance(task, sent))
         self.books.tally = publisher.tally
 
-    async def _kill(self) -> None:
-        """SIGKILL the worker while somebody outside is slow to answer it: that call is made again, under the same id."""
-        for _ in range(KILLS):
-            end = time.monotonic() + PATIENCE_SECONDS
-            while not self._outside.waiting:
-                if time.monotonic() > end:
-                    raise TransientError("no mail and no webhook was on its way: casestream effect list; casestream group lag")
-                await asyncio.sleep(0.01)
-            began = time.monotonic()
-            killed = self._processes.kill(WORKER)
-            await self._processes.restarted(WORKER, killed)
-            self.books.kills.append(time.monotonic() - began)
+    @asynccontextmanager
+    async def _killing(self) -> AsyncIterator[None]:
+        """Meanwhile SIGKILL the worker when somebody outside has begun to answer it slowly: that call is made again."""
+
+        async def kill() -> None:
+            for _ in range(KILLS):
+                self._outside.slow.clear()
+                await self._outside.slow.wait()
+                began = time.monotonic()
+                killed = self._processes.kill(WORKER)
+                await self._processes.restarted(WORKER, killed)
+                self.books.kills.append(time.monotonic() - began)
+
+        task = asyncio.create_task(kill())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
 
     async def _until(self, progress: Progress, what: str, wanted: int, found: Callable[[], Awaitable[int]]) -> bool:
         """Whether it came to that while patience lasted."""

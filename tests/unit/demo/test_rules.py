@@ -89,7 +89,7 @@ def balanced() -> RuleBooks:
     events = told()
     wanted = expected(events, NOW)
     books = RuleBooks(wanted, Outside(1, 2), len(events))
-    books.tally.accepted = len(events)
+    books.tally.accepted, books.kills = len(events), [0.1, 0.1]
     for rule, count in wanted.fired.items():
         books.runs[rule, "SUCCESS"] = count - wanted.unaddressed[rule]
         books.runs[rule, "FAILED"] = wanted.unaddressed[rule]

@@ -15,7 +15,7 @@ DEFINITIONS = Path(__file__).resolve().parents[2] / "definitions"
 FILES = ("use-cases.yaml", "incidents.yaml")
 TEMPLATES = ("welcome", "proposal", "reminder", "breach")
 TEAM = "sales"
-WHY = ["--reason", "the demo's copy"]
+WHY = ["--reason", "a copy for the demo"]
 
 # Runs a command of ours as a user would; what it prints.
 Casestream = Callable[[Sequence[str]], Awaitable[str]]

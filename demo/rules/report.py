@@ -62,12 +62,12 @@ def _top_reasons(books: RuleBooks) -> list[tuple[tuple[str, str], int]]:
 def _lines(books: RuleBooks) -> list[str]:
     events, tally = books.events, books.tally
     return [
-        f"{events:,} entity changes in {books.seconds:.1f} s; {tally.duplicates:,} of them published twice and taken once",
+        f"{events:,} entity changes, {tally.duplicates:,} published twice and taken once; all of it in {books.seconds:.1f} s",
         f"{sum(books.left_alone.values()):,} times a rule looked at an event and left it alone",
         f"runs that failed: {books.failed.total()}, for want of an address to write to: {books.expected.unaddressed.total()}",
         f"mails: {_heard(books.outside.mails, books.expected.mails.total())}",
         f"webhooks: {_heard(books.outside.hooks, books.expected.calls.total())}",
-        f"  signed and verified: all but {books.outside.hooks.unsigned}; out of order per incident: {books.disorder}",
+        f"  with a wrong signature: {books.outside.hooks.unsigned}; out of order per incident: {books.disorder}",
         f"tasks {books.tasks}, notifications {books.notifications}, leads given in turn: {_shares(books)}",
         *(f"kill -9 of the effects worker with a call on its way: another after {seconds:.1f} s" for seconds in books.kills),
         "",

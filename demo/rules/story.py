@@ -85,9 +85,10 @@ class RuleChapter:
         self.books = RuleBooks(expected(self._events, self._now), self._outside, len(self._events))
 
     async def _publish(self, token: str, progress: Progress) -> None:
-        task = progress.add_task("entity changes over HTTP", total=len(self._events))
+        sending = list(_some_twice(self._events))
+        task = progress.add_task("entity changes over HTTP", total=len(sending))
         publisher = EventPublisher(self._processes.url, {self.tenant: token}, PER_SECOND)
-        await publisher.publish(_some_twice(self._events), lambda sent: progress.advance(task, sent))
+        await publisher.publish(sending, lambda sent: progress.advance(task, sent))
         self.books.tally = publisher.tally
 
     @asynccontextmanager

@@ -2,10 +2,12 @@
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import yaml
+from rich.console import Console
 
 from demo.generator import incidents
 from demo.rules.books import RuleBooks
@@ -14,6 +16,7 @@ from demo.rules.incidents import IncidentLog
 from demo.rules.oracle import ON_EVENT, expected
 from demo.rules.outside import HOOK_FAULTS, Heard, Outside
 from demo.rules.preparing import FILES, copy_rules
+from demo.rules.report import show_rules
 from demo.rules.skipped import index_of, reasons
 from demo.rules.traffic import traffic
 from domain.rules.change import change_of
@@ -130,3 +133,15 @@ def test_a_lost_mail_a_second_id_a_doubled_run_and_disorder_are_each_named() -> 
         "webhooks whose sig",
         "a person got 42 le",
     ]
+
+
+def test_the_report_says_whether_the_books_balance_and_where_not() -> None:
+    whole, lost = balanced(), balanced()
+    lost.tasks -= 1
+    for books in (whole, lost):
+        books.explained = {"version": 1, "verdict": "It did not fire.", "explanation": ["not met: a = 1; it saw 2"]}
+    told = StringIO()
+    assert show_rules(Console(file=told, width=160), whole)
+    assert "The books of the rules balance." in told.getvalue()
+    assert not show_rules(Console(file=told, width=160), lost)
+    assert f"tasks: found {lost.tasks}, should be {whole.tasks}" in told.getvalue()

@@ -3,9 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-
-from runtime.kafka import consumer, physical
+from demo.topic_reader import TopicReader
 from runtime.settings import Settings
 from schemas.envelope import from_kafka
 from schemas.types import parse
@@ -29,43 +27,18 @@ class EventsReader:
     """Notes where the topic ends before a run; reads what the run added."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._from: dict[TopicPartition, int] = {}
+        self._topic = TopicReader(settings, TOPIC)
 
     async def note_start(self) -> None:
         """Remember the present end."""
-        reader = await self._open()
-        try:
-            self._from = await reader.end_offsets(list(self._from))
-        finally:
-            await reader.stop()
+        await self._topic.note_start()
 
     async def read(self, command_ids: frozenset[str]) -> Seen:
         """Everything since the start, to the present end. Refusals count once per command of this run."""
-        reader, seen, told = await self._open(), Seen(), set[str]()
-        try:
-            ends = await reader.end_offsets(list(self._from))
-            reader.assign([place for place, end in ends.items() if end > self._from[place]])
-            for place in reader.assignment():
-                reader.seek(place, self._from[place])
-            open_places = set(reader.assignment())
-            while open_places:
-                for place, records in (await reader.getmany(timeout_ms=500)).items():
-                    for record in records:
-                        self._take(seen, told, command_ids, record.value, record.headers)
-                    if records and records[-1].offset + 1 >= ends[place]:
-                        open_places.discard(place)
-        finally:
-            await reader.stop()
+        seen, told = Seen(), set[str]()
+        async for record in self._topic.records():
+            self._take(seen, told, command_ids, record.value, record.headers)
         return seen
-
-    async def _open(self) -> AIOKafkaConsumer:
-        reader = consumer(self._settings)
-        await reader.start()
-        topic = physical(self._settings, TOPIC)
-        numbers = await reader._client._wait_on_metadata(topic) or set()
-        self._from = self._from or {TopicPartition(topic, number): 0 for number in numbers}
-        return reader
 
     def _take(self, seen: Seen, told: set[str], command_ids: frozenset[str], value: bytes | None, headers: object) -> None:
         event = from_kafka(value, headers)  # type: ignore[arg-type]

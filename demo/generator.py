@@ -45,7 +45,8 @@ BACK_IN_TIME = 0.001
 ASSIGNED_AT_FIRST, GETS_ASSIGNED, REASSIGNED, UNASSIGNED = 0.645, 0.13, 0.042, 0.026
 PRIORITIES = {"3 - Moderate": 5046, "4 - Low": 573, "2 - High": 235, "1 - Critical": 144}
 PEOPLE, GROUPS, UPDATERS = 122, 61, 400
-REOPENED_SHARE, MISSED_SLA, SYMPTOM_KNOWN, KNOWN_SHARE, CONFIRMED_SHARE = 0.02, 0.07, 0.77, 0.18, 0.29
+SYMPTOM_KNOWN, KNOWN_SHARE, CONFIRMED_SHARE = 0.77, 0.18, 0.29
+HANDED_ON, OTHER_PRIORITY, CLOSED_TOO_LATE = 0.172, 0.0088, 0.444
 CONTACTS = {"Phone": 990, "Self service": 6, "Email": 3, "IVR": 1}
 NOBODY = "?"
 
@@ -65,24 +66,60 @@ def _incident(chance: random.Random, number: str) -> Iterator[Row]:
     assignee = _person(chance) if chance.random() < ASSIGNED_AT_FIRST else NOBODY
     at = datetime(2026, 2, 1, tzinfo=UTC) + timedelta(minutes=chance.randrange(90 * 24 * 60))
     group, order = f"Group {chance.randrange(1, GROUPS + 1)}", 0
-    facts = _facts(number, at)
+    facts, turns = _facts(number, at), _Turns(random.Random(f"turns of {number}"), priority, group)
     while True:
-        yield facts | {
-            "number": number,
-            "incident_state": state,
-            "sys_mod_count": str(order),
-            "sys_updated_at": at.strftime("%d-%m-%Y %H:%M"),
-            "sys_updated_by": f"Updated by {chance.randrange(1, UPDATERS + 1)}",
-            "priority": priority,
-            "assignment_group": group,
-            "assigned_to": assignee,
-            "active": str(state != "Closed").upper(),
-        }
+        yield (
+            facts
+            | turns.row()
+            | {
+                "number": number,
+                "incident_state": state,
+                "sys_mod_count": str(order),
+                "sys_updated_at": at.strftime("%d-%m-%Y %H:%M"),
+                "sys_updated_by": f"Updated by {chance.randrange(1, UPDATERS + 1)}",
+                "assigned_to": assignee,
+                "active": str(state != "Closed").upper(),
+            }
+        )
         if state == "Closed" and chance.random() > CLOSED_STAYS:
             return
-        state, assignee = _pick(chance, NEXT_ROW[state]), _next_assignee(chance, assignee)
+        before, state = state, _pick(chance, NEXT_ROW[state])
+        assignee = _next_assignee(chance, assignee)
+        turns.go_on(before, state)
         order += 1 + _pick(chance, GAPS)
         at += timedelta(minutes=_pick(chance, MINUTES) if chance.random() > BACK_IN_TIME else -chance.randrange(1, 600))
+
+
+class _Turns:
+    """What may turn while an incident goes on. It has a chance of its own, so that the moves stay what they are."""
+
+    def __init__(self, chance: random.Random, priority: str, group: str) -> None:
+        self._chance, self._priority, self._group = chance, priority, group
+        self._reassigned = self._reopened = 0
+        self._made_sla = True
+
+    def row(self) -> Row:
+        """The columns as they are now."""
+        return {
+            "priority": self._priority,
+            "assignment_group": self._group,
+            "reassignment_count": str(self._reassigned),
+            "reopen_count": str(self._reopened),
+            "made_sla": str(self._made_sla).upper(),
+        }
+
+    def go_on(self, before: str, state: str) -> None:
+        """To the next row. What took too long is known when it is closed."""
+        self._reopened += (before, state) == ("Resolved", "Active")
+        if self._chance.random() < HANDED_ON:
+            self._group = f"Group {self._chance.randrange(1, GROUPS + 1)}"
+            self._reassigned += 1
+        if (before, state) == ("Resolved", "Closed") and self._chance.random() < CLOSED_TOO_LATE:
+            self._made_sla = False
+        if self._chance.random() < OTHER_PRIORITY:
+            self._priority = _pick(
+                self._chance, {name: weight for name, weight in PRIORITIES.items() if name != self._priority}
+            )
 
 
 def _facts(number: str, opened: datetime) -> Row:
@@ -92,9 +129,6 @@ def _facts(number: str, opened: datetime) -> Row:
     return dict.fromkeys(
         ("cmdb_ci", "problem_id", "rfc", "vendor", "caused_by", "resolved_by", "resolved_at", "closed_at"), NOBODY
     ) | {
-        "reassignment_count": str(chance.choice((0, 0, 0, 1, 1, 2, 3))),
-        "reopen_count": str(int(chance.random() < REOPENED_SHARE)),
-        "made_sla": str(chance.random() > MISSED_SLA).upper(),
         "caller_id": f"Caller {chance.randrange(1, 5000)}",
         "opened_by": f"Opened by {chance.randrange(1, 200)}",
         "opened_at": clock,

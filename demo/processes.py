@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen
@@ -25,11 +26,9 @@ class Processes:
     log: Path
 
     @classmethod
-    def start(cls, log: Path) -> "Processes":
-        """Start every role; the API on a free port."""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+    def start(cls, log: Path, environment: Mapping[str, str]) -> "Processes":
+        """Start every role with these settings too; the API on a free port."""
+        port = free_port()
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as out:
             supervisor = Popen(
@@ -37,7 +36,7 @@ class Processes:
                 stdout=out,
                 stderr=out,
                 start_new_session=True,
-                env={**os.environ, "CASESTREAM_HTTP__PORT": str(port)},
+                env={**os.environ, **environment, "CASESTREAM_HTTP__PORT": str(port)},
             )
         return cls(supervisor, f"http://127.0.0.1:{port}", log)
 
@@ -84,3 +83,11 @@ class Processes:
     def _entries(self) -> list[dict[str, Any]]:
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
         return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

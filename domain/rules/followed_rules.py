@@ -88,6 +88,11 @@ def _quarantined(tenant: str, row: Mapping[str, Any], error: Exception) -> Incid
         object_type="rule",
         object_id=row["id"],
         summary="a stored rule does not pass this release's checks: it does not fire until it is saved anew",
-        cure=f"casestream rule lint {row['id']}; then save it with what is named mended",
-        detail={"version": row["version"]},
+        cure=f"casestream rule export --tenant {tenant} > rules.yaml; casestream rule lint rules.yaml; mend it and import it",
+        detail={"version": row["version"], "problems": _named(error)},
     )
+
+
+def _named(error: Exception) -> list[str]:
+    """Where and which, without what the rule says there."""
+    return [f"{problem.pointer} {problem.code}" for problem in error.problems] if isinstance(error, RuleBroken) else []

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import secrets
+import shlex
 import subprocess
 import sys
 import time
@@ -23,6 +24,9 @@ from demo.generator import incidents
 from demo.people import write_directory
 from demo.processes import Processes
 from demo.report import show
+from demo.rules.outside import Outside, lacking
+from demo.rules.report import show_rules
+from demo.rules.story import RuleChapter
 from demo.run import Demo, log_file
 from domain.work_items.import_mapping import ImportMapping, load_mapping
 from domain.work_items.importing import Row
@@ -58,8 +62,9 @@ def demo(
         for command in ("db migrate", "topics apply"):
             _casestream(command.split())
         _import_people(home, mapping, rows)
-        processes = Processes.start(log_file(home.root))
-        balanced = asyncio.run(_run(processes, mapping, rows, home))
+        outside = Outside.on_free_ports()
+        processes = Processes.start(log_file(home.root), outside.environment)
+        balanced = asyncio.run(_run(processes, outside, mapping, rows, home))
     finally:
         if processes is not None and not keep:
             processes.stop()
@@ -71,7 +76,7 @@ def demo(
         raise typer.Exit(ExitCode.FAILED)
 
 
-async def _run(processes: Processes, mapping: ImportMapping, rows: Sequence[Row], home: Home) -> bool:
+async def _run(processes: Processes, outside: Outside, mapping: ImportMapping, rows: Sequence[Row], home: Home) -> bool:
     settings = Settings.load()
     await processes.ready()
     console.print(f"all processes run: {processes.url}, log {processes.log}", highlight=False)
@@ -91,6 +96,15 @@ async def _run(processes: Processes, mapping: ImportMapping, rows: Sequence[Row]
         with Progress(*columns, console=console) as progress:
             told = await chapter.go(owner, analyst, _typed, home.root / "demo", progress)
         balanced = show_cases(console, told, Login(url, _password_file(home))) and balanced
+        console.rule("Rules")
+        if missing := lacking():
+            console.print(f"not played: {' and '.join(missing)} are not installed; `make install` brings them")
+        else:
+            rules = RuleChapter(settings, processes, outside, rows, mapping, run)
+            token = tokens_of([], [rules.tenant])[rules.tenant]
+            with Progress(*columns, console=console) as progress:
+                ran = await rules.go(owner, token, _typed, home.root / "demo", progress)
+            balanced = show_rules(console, ran) and balanced
     finally:
         await analyst.close()
         await owner.close()
@@ -130,7 +144,7 @@ def _password_file(home: Home) -> Path:
 
 def _casestream(arguments: Sequence[str]) -> str:
     """Run a command of ours as a user would, and show it; what it printed."""
-    console.print(f"[dim]$ casestream {' '.join(arguments)}[/dim]", highlight=False, soft_wrap=True)
+    console.print(f"$ casestream {shlex.join(arguments)}", style="dim", highlight=False, markup=False, soft_wrap=True)
     done = subprocess.run(
         [sys.executable, "-m", "runtime.cli", *arguments], capture_output=True, text=True, env=os.environ, check=False
     )

@@ -61,7 +61,10 @@ def lint(paths: Files, lang: InLanguage = "en") -> None:
     language = language_of(lang)
     rules, wrong = _read(paths, language)
     found = [*wrong, *files.lint(rules, language)]
-    output.show_rows(found, columns=("file", "pointer", "severity", "code", "message"))
+    if found or output.chosen() is not output.Format.TABLE:
+        output.show_rows(found, columns=("file", "pointer", "severity", "code", "message"))
+    else:
+        output.remark(f"no problem in {len(rules)} rule(s)")
     if any(row["severity"] == "error" for row in found):
         raise typer.Exit(ExitCode.FAILED)
 

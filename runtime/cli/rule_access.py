@@ -9,6 +9,7 @@ import asyncpg
 import typer
 
 from domain.rules import reads, store
+from domain.rules.compiling import RuleBroken
 from domain.rules.problems import Language
 from domain.rules.store import StoredRule
 from runtime.cli import operating
@@ -16,7 +17,7 @@ from runtime.postgres import TRANSIENT, open_pool
 from runtime.settings import Settings
 from runtime.sql import Connection
 from schemas.caller import Caller
-from schemas.errors import ConfigurationError, NotFound, TransientError
+from schemas.errors import ConfigurationError, NotFound, PermanentError, TransientError
 
 Answer = TypeVar("Answer")
 OfTenant = Annotated[str, typer.Option("--tenant", help="The tenant.")]
@@ -44,6 +45,9 @@ def within(tenant: str, act: Callable[[Connection, Settings], Awaitable[Answer]]
         return asyncio.run(run())
     except asyncpg.ForeignKeyViolationError:
         raise ConfigurationError([f"--tenant {tenant}: there is none of this name; add it first"]) from None
+    except RuleBroken as error:
+        told = f"the stored rule does not pass this release's checks ({error})"
+        raise PermanentError(f"{told}: export it, lint the file, mend it and import it") from None
 
 
 def editor(tenant: str) -> Caller:

@@ -79,6 +79,22 @@ def test_the_demo_rebuilds_a_table_under_traffic_and_forgets_a_person(kept_demo:
     assert re.search(r"SKU-\d+ │\s+\d+", told), "DuckDB answers"
 
 
+@pytest.mark.requirement("RU-8", "RU-12", "RU-13", "RU-15")
+def test_the_demos_rules_fire_as_an_oracle_says_through_faults_and_kills(kept_demo: KeptDemo) -> None:
+    told = kept_demo.done.stdout
+    assert "The books of the rules balance." in told, told[-6000:]
+    for rule in _rules_of("use-cases.yaml"):
+        assert re.search(rf"│ {re.escape(rule)}\s+│\s+([1-9]\d*)\s+│\s+\1 │", told), f"{rule}: runs and oracle"
+    for rule in _rules_of("incidents.yaml"):
+        assert re.search(rf"│ {re.escape(rule)}\s+│\s+([\d,]+)\s+│\s+\1 │", told), f"{rule}: runs and oracle"
+    assert re.search(r"mails: ([\d,]+) distinct ids of \1 received, \d+ of them again under the same id", told)
+    assert re.search(r"webhooks: ([\d,]+) distinct ids of \1 received, [1-9]\d* of them again under the same id", told)
+    assert len(re.findall(r"kill -9 of the effects worker with a call on its way: another after [\d.]+ s", told)) == 2
+    assert re.search(r"Skipped: events .*not met: leadSource = WEBSITE", told, re.DOTALL)
+    assert "It did not fire: its conditions were not met" in told
+    assert "not met: estimatedValue > 50000; it saw 50000" in told
+
+
 def test_the_tutorials_commands_do_what_it_says(kept_demo: KeptDemo) -> None:
     blocks = re.findall(r"```sh\n(.*?)```", TUTORIAL.read_text(encoding="utf-8"), re.DOTALL)
     _start, exports, create, act, operate = blocks
@@ -105,6 +121,11 @@ async def test_stopping_it_as_the_demo_says_leaves_no_process(kept_demo: KeptDem
     await until(lambda: not _processes_of(kept_demo.home, "run\0all"), what="the end of the supervisor")
     assert _casestream(["down"], kept_demo.environment).returncode == 0
     await until(lambda: not _processes_of(kept_demo.home), what="the end of every process of the demo")
+
+
+def _rules_of(file: str) -> list[str]:
+    path = TUTORIAL.parents[2] / "definitions" / "rules" / file
+    return re.findall(r"^- name: (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
 
 
 def _casestream(arguments: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:

@@ -30,9 +30,9 @@ class Commands:
             "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
         }
 
-    async def __call__(self, *words: str, expect: int = 0) -> tuple[str, str]:
+    async def __call__(self, *words: str, expect: int = 0, form: str = "json") -> tuple[str, str]:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "runtime.cli", "--output", "json", "rule", *words, env=self._environ, cwd=ROOT,
+            sys.executable, "-m", "runtime.cli", "--output", form, "rule", *words, env=self._environ, cwd=ROOT,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         out, err = await asyncio.wait_for(process.communicate(), 300)
@@ -106,3 +106,16 @@ async def test_a_rule_is_switched_and_shown_by_name_and_told_apart_from_none(hou
     assert [one["way"] for one in await rule.of_north("graph")] == ["writes"]
     _, told = await rule("show", "None", "--tenant", "north", expect=1)
     assert "no rule None" in told
+
+
+async def test_a_clean_file_is_told_so_and_a_broken_stored_rule_is_told_where(house: House, rule: Commands) -> None:
+    file = rule.file("a.yaml", [RULE])
+    assert "no problem in 1 rule(s)" in (await rule("lint", file, form="table"))[1]
+    await rule.of_north("import", file)
+    await house.world.look("alter table workflow_rule_versions disable trigger user")
+    await house.world.look(
+        "update workflow_rule_versions set definition = replace(definition, 'ON_UPDATE', 'ON_FIELD_CHANGE') returning 1"
+    )
+    _, told = await rule("test", "Large", rule.file("e.json", {"newValues": {}}), "--tenant", "north", expect=1)
+    assert "/triggerField trigger-field" in told
+    assert "lint the file" in told

@@ -184,6 +184,17 @@ async def test_a_rule_triggers_another_through_an_order_in_the_same_chain(house:
     assert [run["rule_name"] for run in await house.runs()] == ["first", "second"]
 
 
+@pytest.mark.requirement("RU-6", "trap-9")
+async def test_a_rule_with_a_group_runs_after_it_was_stored_with_its_defaults_written_out(house: House) -> None:
+    """A group was refused for the defaults that the store had written beside it, and the rule quarantined."""
+    either = [{"fieldName": "name", "operator": "EQUALS", "value": name, "logicalOperator": "OR"} for name in ("An", "Bo")]
+    await house.rule(UPDATE, conditions=[{"fieldName": "name", "operator": "IS_NOT_NULL"}, {"group": either}])
+    await house.meet(event("e1", name="Bo"), event("e2", name="Cy"))
+
+    assert [run["status"] for run in await house.runs()] == ["SUCCESS"]
+    assert not await house.world.look("select kind from incidents")
+
+
 async def test_a_rule_that_this_release_cannot_read_is_quarantined_and_stops_no_other(house: House) -> None:
     broken = await house.rule(UPDATE, name="broken")
     await house.rule(TASK, name="whole")
@@ -194,8 +205,9 @@ async def test_a_rule_that_this_release_cannot_read_is_quarantined_and_stops_no_
     await house.meet(event("e1", name="An"))
 
     assert [run["rule_name"] for run in await house.runs()] == ["whole"]
-    (incident,) = await house.world.look("select kind, object_id from incidents")
+    (incident,) = await house.world.look("select kind, object_id, detail from incidents")
     assert (incident["kind"], incident["object_id"]) == ("rule-quarantined", broken)
+    assert json.loads(incident["detail"])["problems"] == ["/triggerField trigger-field"]
 
 
 async def test_another_tenants_rules_see_nothing(house: House) -> None:

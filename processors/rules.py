@@ -1,7 +1,8 @@
 """The Kafka door to rules, group `workflow-engine` (SP-11): entity changes, and orders to start one rule.
 
 A thin door: what a message means to rules is `Occasion`, everything else is `domain.rules.batch`. Every rule runs at most
-once per occasion, by a durable unique key, so an offset moved back and an emptied inbox repeat nothing.
+once per occasion, by a durable unique key, and a record that was handled before starts nothing, by the partition's books: so
+an offset moved back, an emptied inbox and rules that were edited meanwhile repeat nothing.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -46,15 +47,14 @@ class Rules:
         sound = [message for message in messages if _contradiction(message) is None]
         return await batch.load(conn, self._rules, [occasion_of(message) for message in sound])
 
-    def decide(self, state: batch.State | None, message: Message, now: datetime) -> Decided[batch.State, batch.Ruling]:
+    def decide(self, state: batch.State | None, message: Message, now: datetime) -> Decided[batch.State | None, batch.Ruling]:
         if problem := _contradiction(message):
             raise UndecodableMessage(problem)
-        assert state is not None, "load gives every message's entity a state"
         after, ruling = batch.decide(state, occasion_of(message), now)
         return Decided(after, ruling)
 
     async def save(
-        self, conn: Connection, states: Mapping[Any, batch.State], outputs: Sequence[batch.Ruling], now: datetime
+        self, conn: Connection, states: Mapping[Any, batch.State | None], outputs: Sequence[batch.Ruling], now: datetime
     ) -> None:
         await batch.save(conn, self._outbox, self._wiring, outputs)
 
@@ -69,6 +69,7 @@ def occasion_of(message: Message) -> Occasion:
             name=payload.occurrence,
             subject_id=payload.subject_id or subject_of(payload.entity_type, payload.entity_id),
             sent_at=sent_at,
+            replayed=message.record.replayed,
             direct=Direct(payload.rule_id, payload.trigger_type, payload.conditions_hold),
         )
     assert isinstance(payload, EntityChangeEvent)
@@ -77,6 +78,7 @@ def occasion_of(message: Message) -> Occasion:
         name=event_occurrence(event.source, event.id),
         subject_id=payload.subject_id or subject_of(payload.entity_type, payload.entity_id),
         sent_at=sent_at,
+        replayed=message.record.replayed,
     )
 
 

@@ -60,7 +60,10 @@ class Ruling:
 
 
 async def load(conn: Connection, rules: FollowedRules, occasions: Sequence[Occasion]) -> dict[Key, State]:
-    """Match, then lock what the matches need. Every occasion's entity has a state."""
+    """Match, then lock what the matches need. Every occasion's entity has a state, unless all that it saw is old."""
+    occasions = [occasion for occasion in occasions if not occasion.replayed]
+    if not occasions:
+        return {}
     book = await rules.read(conn, {occasion.change.tenant_id for occasion in occasions})
     found: dict[Key, dict[tuple[str, str], tuple[Match, ...]]] = {}
     for occasion in occasions:
@@ -84,8 +87,11 @@ async def load(conn: Connection, rules: FollowedRules, occasions: Sequence[Occas
     }
 
 
-def decide(state: State, occasion: Occasion, now: datetime) -> tuple[State, Ruling]:
+def decide(state: State | None, occasion: Occasion, now: datetime) -> tuple[State | None, Ruling]:
     """Which of the matching rules run, in their order; `now` is the database's time at the beginning of the batch."""
+    if occasion.replayed:
+        return state, Ruling()
+    assert state is not None, "load gives every entity of which it hears something new a state"
     guards, started, held = dict(state.guards), list[NewRun](), list[Held]()
     known = set(state.existing)
     for match in state.matches[occasion.token]:

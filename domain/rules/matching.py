@@ -25,13 +25,15 @@ class Direct:
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """A message as rules see it. `name`: the same whenever it is delivered; `sent_at`: by the broker's record."""
+    """A message as rules see it. `name`: the same whenever it is delivered; `sent_at`: by the broker's record; `replayed`: what
+    was to be made of it was made when it first came."""
 
     change: Change
     name: str
     subject_id: str
     sent_at: datetime
     direct: Direct | None = None
+    replayed: bool = False
 
     @property
     def token(self) -> tuple[str, str]:

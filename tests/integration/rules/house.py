@@ -52,7 +52,7 @@ class House:
         """What a shell does with one batch, inside its transaction."""
         async with self.world.worker() as conn:
             now: datetime = await conn.fetchval("select cs_now()")
-            states = await batch.load(conn, self.rules, occasions)
+            states: dict[batch.Key, batch.State | None] = {**await batch.load(conn, self.rules, occasions)}
             rulings = []
             for one in occasions:
                 states[one.key], ruling = batch.decide(states[one.key], one, now)

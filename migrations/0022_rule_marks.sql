@@ -16,3 +16,13 @@ where o.next > 0;
 -- Set aside during a replay, although it was handled before: letting it go later repeats nothing either.
 alter table parked_messages add column replayed boolean not null default false;
 alter table waiting_messages add column replayed boolean not null default false;
+
+-- Skips that are shown now and then, with what the rule saw. Their ids are of their own, so they keep no run from beginning; they
+-- alone may be deleted: every other row of the log is a durable key.
+alter table workflow_execution_logs
+    add column sampled boolean not null default false,
+    add constraint a_sample_is_a_skip check (not sampled or status = 'SKIPPED');
+create index workflow_logs_samples on workflow_execution_logs (started_at, tenant_id) where sampled;
+grant delete on workflow_execution_logs to cs_worker;
+create trigger workflow_execution_logs_are_keys before delete on workflow_execution_logs
+    for each row when (not old.sampled) execute function refuse_change();

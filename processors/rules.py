@@ -5,6 +5,7 @@ once per occasion, by a durable unique key, and a record that was handled before
 an offset moved back, an emptied inbox and rules that were edited meanwhile repeat nothing.
 """
 
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +17,9 @@ from domain.rules.change import change_of
 from domain.rules.followed_rules import FollowedRules
 from domain.rules.matching import Direct, Occasion
 from domain.rules.ordered import change_ordered
+from domain.rules.sampling import Sample, SkipSamples
 from domain.rules.starting import event_occurrence
+from processors import rule_metrics
 from processors.shell import AppliedSequences, Decided, Message
 from runtime.sql import Connection
 from schemas.entities import EntityChangeEvent, contradiction, subject_of
@@ -34,8 +37,9 @@ class Rules:
     latest_wins = False
     interests: Mapping[str, type[Payload]] = {model.TYPE: model for model in (EntityChangeEvent, StartRule)}
 
-    def __init__(self, outbox: Outbox, wiring: Wiring, rules: FollowedRules) -> None:
+    def __init__(self, outbox: Outbox, wiring: Wiring, rules: FollowedRules, skips_shown_per_minute: int = 0) -> None:
         self._outbox, self._wiring, self._rules = outbox, wiring, rules
+        self._samples = SkipSamples(skips_shown_per_minute)
         self.sequences = AppliedSequences()
 
     def key(self, message: Message) -> Hashable:
@@ -56,7 +60,21 @@ class Rules:
     async def save(
         self, conn: Connection, states: Mapping[Any, batch.State | None], outputs: Sequence[batch.Ruling], now: datetime
     ) -> None:
-        await batch.save(conn, self._outbox, self._wiring, outputs)
+        samples = self._samples.choose(self._rules.book, [(one.occasion, one.skipped) for one in outputs], now)
+        await batch.save(conn, self._outbox, self._wiring, outputs, samples)
+        _count(outputs, samples)
+
+
+def _count(rulings: Sequence[batch.Ruling], samples: Sequence[Sample]) -> None:
+    """Skips by reason. Of a batch that is repeated they are counted again."""
+    skips: Counter[str] = Counter()
+    for ruling in rulings:
+        skips.update(ruling.skipped)
+        skips.update(held.refused.reason for held in ruling.held)
+    for reason, count in skips.items():
+        rule_metrics.skips.labels(reason).inc(count)
+    for sample in samples:
+        rule_metrics.samples.labels(sample.cause).inc()
 
 
 def occasion_of(message: Message) -> Occasion:

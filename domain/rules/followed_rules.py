@@ -39,6 +39,11 @@ class FollowedRules:
             calendars = await read_calendars(conn, [row["tenant_id"] for row in newer])
             for row in newer:
                 await self._update(conn, row["tenant_id"], row["generation"], calendars.get(row["tenant_id"], Calendar()))
+        return self.book
+
+    @property
+    def book(self) -> RuleBook:
+        """The active rules as they were read last."""
         return RuleBook(self._rules, self._index, self._dated)
 
     async def _update(self, conn: Connection, tenant: str, generation: int, calendar: Calendar) -> None:

@@ -120,12 +120,13 @@ join workflow_rule_versions v on v.tenant_id = r.tenant_id and v.rule_id = r.id 
 where r.tenant_id = :tenant_id and r.generation > :after;
 
 -- name: list_logs
--- A page of a rule's runs, the newest first.
+-- A page of a rule's runs, the newest first. Skips that are only shown now and then are listed when they are asked for.
 select id::text as id, rule_id::text as rule_id, rule_version, rule_name, entity_type, entity_id, trigger_type, occurrence,
        status, error_message, started_at, completed_at, execution_time_ms, actions_total, actions_completed, actions_failed,
-       actions_skipped, count(*) over () as total
+       actions_skipped, sampled, count(*) over () as total
 from workflow_execution_logs
-where tenant_id = :tenant_id and rule_id = :rule_id::uuid and (:status::text is null or status = :status)
+where tenant_id = :tenant_id and rule_id = :rule_id::uuid
+  and case when :status::text is null then not sampled else status = :status end
 order by started_at desc, id desc
 limit :size offset :skip;
 
@@ -133,7 +134,7 @@ limit :size offset :skip;
 -- One run, whole.
 select id::text as id, rule_id::text as rule_id, rule_version, rule_name, entity_type, entity_id, trigger_type, occurrence,
        status, error_message, error_stack_trace, started_at, completed_at, execution_time_ms, actions_total,
-       actions_completed, actions_failed, actions_skipped, input_data, output_data, trace, causation
+       actions_completed, actions_failed, actions_skipped, sampled, input_data, output_data, trace, causation
 from workflow_execution_logs
 where tenant_id = :tenant_id and rule_id = :rule_id::uuid and id = :id::uuid;
 

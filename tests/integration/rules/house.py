@@ -16,6 +16,7 @@ from domain.rules.followed_rules import FollowedRules
 from domain.rules.matching import Direct, Occasion
 from domain.rules.performing import Performer
 from domain.rules.run_store import hold_runs
+from domain.rules.sampling import SkipSamples
 from domain.rules.starting import OWNER
 from schemas.rules import TriggerType
 from tests.integration.domain.world import World, caller
@@ -33,6 +34,7 @@ class House:
     def __init__(self, world: World) -> None:
         self.world = world
         self.rules = FollowedRules()
+        self.samples = SkipSamples(0)
 
     async def rule(self, *actions: Mapping[str, Any], **told: Any) -> str:
         """A rule of tenant north; its id."""
@@ -57,7 +59,8 @@ class House:
             for one in occasions:
                 states[one.key], ruling = batch.decide(states[one.key], one, now)
                 rulings.append(ruling)
-            await batch.save(conn, OUTBOX, WIRING, rulings)
+            samples = self.samples.choose(self.rules.book, [(one.occasion, one.skipped) for one in rulings], now)
+            await batch.save(conn, OUTBOX, WIRING, rulings, samples)
         return rulings
 
     async def runs(self) -> list[dict[str, Any]]:

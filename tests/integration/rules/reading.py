@@ -35,10 +35,12 @@ class Reader:
     house: House
     records: list[tuple[bytes, bytes, tuple[tuple[str, bytes | None], ...]]] = field(default_factory=list)
     own: Owned | None = None
+    skips_shown_per_minute: int = 0
 
     async def applier(self) -> BatchApplier:
         pool = await self.house.world.pool("worker")
-        return BatchApplier(Rules(OUTBOX, WIRING, self.house.rules), pool, NoCopies(), 1_000_000)
+        rules = Rules(OUTBOX, WIRING, self.house.rules, self.skips_shown_per_minute)
+        return BatchApplier(rules, pool, NoCopies(), 1_000_000)
 
     def publish(self, named: str, entity_id: str = "42", **new: Any) -> None:
         """An update of a lead comes to the topic."""

@@ -107,10 +107,18 @@ from workflow_rule_versions
 where tenant_id = :tenant_id and rule_id = :id::uuid and version = :version;
 
 -- name: list_generations
--- How far each of these tenants' rules are.
-select w.tenant_id, s.generation
+-- How far each of these tenants' rules are, and in which zone they are judged.
+select w.tenant_id, s.generation, t.zone
 from unnest(:tenant_ids::text[]) as w (tenant_id)
-cross join lateral (select generation from workflow_rule_sets where tenant_id = w.tenant_id) s;
+cross join lateral (select generation from workflow_rule_sets where tenant_id = w.tenant_id) s
+cross join lateral (select zone from tenants where tenant_id = w.tenant_id) t;
+
+-- name: read_transaction^
+-- This transaction, and which of these have committed. Of a number that a restored database has not reached nothing is known.
+select pg_current_xact_id()::text::bigint as xid,
+       array(select x from unnest(:told::bigint[]) as u (x)
+             where case when x < pg_current_xact_id()::text::bigint
+                        then pg_xact_status(x::text::xid8) = 'committed' end) as committed;
 
 -- name: list_changed
 -- The rules of a tenant that changed after a generation, whatever they are now.

@@ -198,6 +198,39 @@ async def test_a_rule_that_this_release_cannot_read_is_quarantined_and_stops_no_
     assert (incident["kind"], incident["object_id"]) == ("rule-quarantined", broken)
 
 
+async def test_a_quarantine_is_told_although_the_batch_that_found_it_was_rolled_back(house: House) -> None:
+    broken = await house.rule(UPDATE, name="broken")
+    await house.world.look("alter table workflow_rule_versions disable trigger user")
+    await house.world.look(
+        "update workflow_rule_versions set definition = replace(definition, 'ON_UPDATE', 'ON_FIELD_CHANGE') returning 1"
+    )
+    async with (await house.world.pool("worker")).acquire() as conn:
+        batch = conn.transaction()
+        await batch.start()
+        await conn.execute("select set_config('app.tenants', '{north}', true)")
+        await house.rules.read(conn, ["north"])
+        await batch.rollback()
+    assert await house.world.look("select from incidents") == []
+
+    for number in range(3):
+        await house.meet(event(f"e{number}", name="An"))
+    (incident,) = await house.world.look("select object_id, seen_count from incidents")
+    assert (incident["object_id"], incident["seen_count"]) == (broken, 1)
+
+
+@pytest.mark.requirement("trap-39")
+async def test_another_zone_of_the_tenant_counts_from_the_next_batch(house: House) -> None:
+    evening = datetime(2026, 1, 5, 20, tzinfo=UTC)
+    tomorrow = [{"fieldName": "at", "operator": "EQUALS", "value": "2026-01-06", "valueType": "DATE"}]
+    await house.rule(UPDATE, conditions=tomorrow)
+    await house.meet(event("e1", at=evening.isoformat()))
+    assert await house.runs() == []
+
+    await house.world.look("update tenants set zone = 'Asia/Ho_Chi_Minh' where tenant_id = 'north' returning 1")
+    await house.meet(event("e2", at=evening.isoformat()))
+    assert [run["occurrence"] for run in await house.runs()] == ["event|crm|e2"]
+
+
 async def test_another_tenants_rules_see_nothing(house: House) -> None:
     await house.rule(UPDATE)
     async with house.world.worker("south") as conn:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from domain.effects.advancing import advance
+from domain.effects.advancing import advance, lock_owners
 from domain.effects.commands import plan
 from domain.effects.wiring import Wiring
 from domain.incidents import Incident, open_incidents
@@ -127,7 +127,11 @@ async def save(
     await run_store.insert_runs(conn, runs)
     await run_store.insert_held(conn, [held for ruling in rulings for held in ruling.held])
     await plan(conn, [effect for run in runs for effect in run.effects])
-    for wave in _waves(runs):
+    waves = _waves(runs)
+    if len(waves) > 1:
+        # Each wave locks its own; only all at once have one order.
+        await lock_owners(conn, wiring, {(run.match.change.tenant_id, OWNER, str(run.match.run_id)) for run in runs})
+    for wave in waves:
         await advance(conn, outbox, wiring, [(run.match.change.tenant_id, OWNER, str(run.match.run_id)) for run in wave])
     # Timers come last in the order of locks; of two events of an entity the later one counts.
     timers: dict[tuple[str, str], Timer | None] = {}

@@ -15,7 +15,7 @@ from domain.rules.folding import RunFold
 from domain.rules.followed_rules import FollowedRules
 from domain.rules.matching import Direct, Occasion
 from domain.rules.performing import Performer
-from domain.rules.run_store import hold_runs
+from domain.rules.round_robin import hold
 from domain.rules.sampling import SkipSamples
 from domain.rules.starting import OWNER
 from schemas.rules import TriggerType
@@ -23,7 +23,7 @@ from tests.integration.domain.world import World, caller
 
 OUTBOX = Outbox("casestream.rules")
 WIRING = Wiring(
-    {OWNER: RunFold(OUTBOX)}, {OWNER: hold_runs}, {DELAY: perform_delay, NOTIFICATION: notify, **Performer(OUTBOX).kinds}
+    {OWNER: RunFold(OUTBOX)}, {OWNER: hold}, {DELAY: perform_delay, NOTIFICATION: notify, **Performer(OUTBOX).kinds}
 )
 EDITOR = caller("rule-editor")
 

@@ -97,7 +97,7 @@ class _Reader:
         if condition.group is None:
             self.leaves += 1
             return self._leaf(condition, pointer)
-        if extra := condition.model_fields_set - {"group", "logical_operator", "condition_order"}:
+        if extra := _said(condition) - {"group", "logical_operator", "condition_order"}:
             names = ", ".join(sorted(Condition.model_fields[name].alias or name for name in extra))
             self._says(pointer, "condition-and-group", names=names)
         if depth >= MAX_DEPTH:
@@ -165,6 +165,11 @@ def _join(left: Node, word: LogicalOperator, right: Node) -> Node:
 
 class _Chain(Joined):
     """A chain that the next condition may still lengthen; a group is a plain Joined, which it may not."""
+
+
+def _said(condition: Condition) -> set[str]:
+    """What the author said: a stored version also says what is left out, and a default says nothing."""
+    return {name for name in condition.model_fields_set if getattr(condition, name) != Condition.model_fields[name].default}
 
 
 def _grouped(node: Node | None) -> Node | None:

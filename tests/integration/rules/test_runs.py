@@ -270,3 +270,15 @@ async def test_what_an_earlier_run_of_an_entity_asks_for_is_said_before_what_a_l
 
     told = [json.loads(row["payload"]) for row in await house.sent("UpdateField")]
     assert [one["value"] for one in told if one["entityId"] == "42"] == ["1a", "1b", "2a", "2b"]
+
+
+@pytest.mark.requirement("trap-7")
+async def test_a_rule_with_a_group_is_read_as_it_was_saved(house: House) -> None:
+    group = [
+        {"fieldName": "vip", "operator": "EQUALS", "value": True, "valueType": "BOOLEAN", "logicalOperator": "OR"},
+        {"fieldName": "name", "operator": "EQUALS", "value": "An"},
+    ]
+    await house.rule(UPDATE, conditions=[{"fieldName": "name", "operator": "IS_NOT_NULL"}, {"group": group}])
+    await house.meet(event("e1", name="An", vip=False), event("e2", "43", name="Bo", vip=False))
+    assert await house.world.look("select kind, summary from incidents") == []
+    assert [run["entity_id"] for run in await house.runs()] == ["42"]

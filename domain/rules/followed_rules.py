@@ -11,6 +11,7 @@ a quarantined rule stays open in memory too, until the transaction that told it 
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Any
 
 from pydantic import ValidationError
@@ -25,6 +26,10 @@ from runtime.sql import Connection, load_queries
 from schemas.rules import RuleDefinition, TriggerType
 
 queries = load_queries(__file__, "store.sql")
+# Rules are read page by page: between two, the process answers its broker and the transaction is not idle.
+PAGE = 200
+# What rules say takes several times the memory of their functions, and is asked of rules that match: so many are kept parsed.
+_KEPT = 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +75,21 @@ class FollowedRules:
             for _, rule_id in [key for key in (*self._rules, *self._quarantined) if key[0] == tenant]:
                 self._forget(tenant, rule_id)
             known = 0
-        for changed in await queries.list_changed(conn, tenant_id=tenant, after=known):
-            self._forget(tenant, changed["id"])
-            if changed["is_active"]:
-                try:
-                    self._take(_compiled(tenant, changed, calendar))
-                except (RuleBroken, ValidationError) as error:
-                    self._quarantined[tenant, changed["id"]] = _Told(_quarantined(tenant, changed, error))
+        while page := await queries.list_changed(conn, tenant_id=tenant, after=known, most=PAGE):
+            for changed in page:
+                self._follow(tenant, changed, calendar)
+            # A batch that ends here leaves what was read: the next one goes on behind it.
+            known = page[-1]["generation"]
+            self._known[tenant] = (known, zone)
         self._known[tenant] = (generation, zone)
+
+    def _follow(self, tenant: str, row: Mapping[str, Any], calendar: Calendar) -> None:
+        self._forget(tenant, row["id"])
+        if row["is_active"]:
+            try:
+                self._take(active_rule(tenant, row, calendar))
+            except (RuleBroken, ValidationError) as error:
+                self._quarantined[tenant, row["id"]] = _Told(_quarantined(tenant, row, error))
 
     async def _tell(self, conn: Connection, tenants: Collection[str]) -> None:
         """Open the incidents that no committed transaction has opened yet; those of other tenants wait for their next batch."""
@@ -92,22 +104,35 @@ class FollowedRules:
         rule = active.rule
         self._rules[rule.tenant_id, rule.rule_id] = active
         self._index.add(rule)
-        if rule.definition.trigger_type is TriggerType.ON_DATE_FIELD:
-            self._dated.setdefault((rule.tenant_id, rule.definition.entity_type), {})[rule.rule_id] = rule
+        if rule.trigger is TriggerType.ON_DATE_FIELD:
+            self._dated.setdefault((rule.tenant_id, rule.entity_type), {})[rule.rule_id] = rule
 
     def _forget(self, tenant: str, rule_id: str) -> None:
         self._quarantined.pop((tenant, rule_id), None)
         known = self._rules.pop((tenant, rule_id), None)
         self._index.remove(tenant, rule_id)
         if known is not None:
-            self._dated.get((tenant, known.rule.definition.entity_type), {}).pop(rule_id, None)
+            self._dated.get((tenant, known.rule.entity_type), {}).pop(rule_id, None)
 
 
-def _compiled(tenant: str, row: Mapping[str, Any], calendar: Calendar) -> ActiveRule:
-    definition = RuleDefinition.model_validate_json(row["definition"])
-    age = int(row["created_at"].timestamp() * 1_000_000)
-    rule = compile_rule(tenant, row["id"], row["version"], definition, created_order=age, zone=calendar.zone)
+def active_rule(tenant: str, row: Mapping[str, Any], calendar: Calendar) -> ActiveRule:
+    """A stored rule, compiled. Of what it says only the text is kept; it is read again when the rule matches."""
+    text = row["definition"]
+    rule = compile_rule(
+        tenant,
+        row["id"],
+        row["version"],
+        RuleDefinition.model_validate_json(text),
+        created_order=int(row["created_at"].timestamp() * 1_000_000),
+        zone=calendar.zone,
+        read=partial(_read, text),
+    )
     return ActiveRule(rule, row["active_since"])
+
+
+@lru_cache(maxsize=_KEPT)
+def _read(text: str) -> RuleDefinition:
+    return RuleDefinition.model_validate_json(text)
 
 
 def _quarantined(tenant: str, row: Mapping[str, Any], error: Exception) -> Incident:

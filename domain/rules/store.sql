@@ -121,11 +121,13 @@ select pg_current_xact_id()::text::bigint as xid,
                         then pg_xact_status(x::text::xid8) = 'committed' end) as committed;
 
 -- name: list_changed
--- The rules of a tenant that changed after a generation, whatever they are now.
+-- A page of the rules of a tenant that changed after a generation, whatever they are now, the oldest change first.
 select r.id::text as id, r.version, r.generation, r.is_active, r.active_since, r.created_at, r.name, v.definition
 from workflow_rules r
 join workflow_rule_versions v on v.tenant_id = r.tenant_id and v.rule_id = r.id and v.version = r.version
-where r.tenant_id = :tenant_id and r.generation > :after;
+where r.tenant_id = :tenant_id and r.generation > :after
+order by r.generation
+fetch first (:most::integer) rows with ties;
 
 -- name: list_logs
 -- A page of a rule's runs, the newest first. Skips that are only shown now and then are listed when they are asked for.

@@ -40,7 +40,7 @@ class House:
         """A rule of tenant north; its id."""
         document = {"name": "A rule", "triggerType": "ON_UPDATE", "entityType": "LEAD", "actions": list(actions), **told}
         async with self.world.api() as conn:
-            saved = await create_rule(conn, EDITOR, document, Wish(), most=100)
+            saved = await create_rule(conn, EDITOR, document, Wish(), most=1_000)
         assert isinstance(saved, Saved), saved
         return saved.rule.id
 

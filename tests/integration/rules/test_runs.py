@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from domain.rules.admission import RATE, link
+from domain.rules.followed_rules import PAGE
 from tests.integration.rules.house import HOOK, TASK, UPDATE, House, action, event, order
 
 
@@ -282,3 +283,17 @@ async def test_a_rule_with_a_group_is_read_as_it_was_saved(house: House) -> None
     await house.meet(event("e1", name="An", vip=False), event("e2", "43", name="Bo", vip=False))
     assert await house.world.look("select kind, summary from incidents") == []
     assert [run["entity_id"] for run in await house.runs()] == ["42"]
+
+
+@pytest.mark.requirement("trap-39")
+async def test_more_rules_than_a_page_holds_are_all_read_and_followed(house: House) -> None:
+    made = [await house.rule(UPDATE, name=f"Rule {number}", conditions=OTHER) for number in range(PAGE + 3)]
+    await house.change_rule(made[0], {"name": "First", "triggerType": "ON_UPDATE", "entityType": "LEAD", "actions": [TASK]})
+    await house.meet(event("e1", name="An"))
+    assert len(house.rules.book.rules) == PAGE + 3
+    await house.change_rule(made[-1], {"name": "Last", "triggerType": "ON_UPDATE", "entityType": "LEAD", "actions": [TASK]})
+    await house.meet(event("e2", name="An"))
+    assert sorted(run["rule_name"] for run in await house.runs()) == ["First", "First", "Last"]
+
+
+OTHER = [{"fieldName": "name", "operator": "EQUALS", "value": "Bo"}]

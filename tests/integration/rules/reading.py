@@ -8,7 +8,7 @@ from typing import Any
 from domain.operations.decisions import Bounds, Move
 from domain.operations.positions import move
 from processors.rules import Rules
-from processors.shell.batch import Batch, BatchApplier, stored_record
+from processors.shell.batch import Batch, BatchApplier, DeadLetters, stored_record
 from processors.shell.messages import Poison, Position, Record
 from processors.shell.offsets import Owned, Partition, queries, take
 from processors.shell.plan import Outcome
@@ -36,13 +36,14 @@ class Reader:
     records: list[tuple[bytes, bytes, tuple[tuple[str, bytes | None], ...]]] = field(default_factory=list)
     own: Owned | None = None
     skips_shown_per_minute: int = 0
+    copies: DeadLetters = field(default_factory=NoCopies)
 
     async def applier(self) -> BatchApplier:
         pool = await self.house.world.pool("worker")
         rules = Rules(OUTBOX, WIRING, self.house.rules, self.skips_shown_per_minute)
-        return BatchApplier(rules, pool, NoCopies(), 1_000_000)
+        return BatchApplier(rules, pool, self.copies, 1_000_000)
 
-    def publish(self, named: str, entity_id: str = "42", **new: Any) -> None:
+    def publish(self, named: str, entity_id: str = "42", sequence: int | None = None, **new: Any) -> None:
         """An update of a lead comes to the topic."""
         self.publish_event(
             EntityChangeEvent(
@@ -53,14 +54,17 @@ class Reader:
                 new_values=new,
                 tenant_id="north",
                 timestamp=datetime.now(UTC),
-            )
+            ),
+            sequence,
         )
 
-    def publish_event(self, change: EntityChangeEvent, tenant: str = "north") -> None:
-        key = f"{tenant}|LEAD|{change.entity_id}"
+    def publish_event(self, change: EntityChangeEvent, sequence: int | None = None) -> None:
+        """The envelope is of tenant north, whatever the change says."""
+        tenant, key = "north", f"north|LEAD|{change.entity_id}"
         told = CloudEvent(
             id=change.event_id, source="crm", type=change.TYPE, tenant=tenant, subject=change.entity_id,
             time=change.timestamp, data=change.to_json(), dataschema=change.dataschema(), partitionkey=key,
+            sequence=sequence,
         )  # fmt: skip
         self.records.append((key.encode(), told.data or b"", tuple(to_headers(told))))
 

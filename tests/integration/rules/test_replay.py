@@ -1,16 +1,17 @@
 """Old events start nothing, whatever was forgotten meanwhile: a partition's handled offsets are the durable books."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from processors.shell.messages import Poison
 from processors.shell.offsets import LostFence
 from schemas.entities import EntityChangeEvent
 from tests.integration.rules.house import TASK, UPDATE, House
-from tests.integration.rules.reading import Reader
+from tests.integration.rules.reading import NoCopies, Reader
 
 VIP = [{"fieldName": "vip", "operator": "EQUALS", "value": True, "valueType": "BOOLEAN"}]
 
@@ -161,3 +162,46 @@ async def test_of_two_members_the_one_that_lost_the_partition_handles_nothing(ho
     assert len(await house.runs()) == 1
     (row,) = await house.world.look("select handled::text as handled from consumer_offsets")
     assert row["handled"] == "{[0,1)}"
+
+
+@pytest.mark.requirement("SP-6", "SP-7")
+async def test_what_waited_for_a_number_runs_when_it_comes_although_it_was_read_twice(house: House) -> None:
+    rule_id = await house.rule(UPDATE)
+    reader = Reader(house)
+    reader.publish("first", sequence=1, name="An")
+    reader.publish("third", sequence=3, name="An")
+    await reader.read()
+    await reader.move(0)
+    await reader.read()
+    await house.change_rule(rule_id, rule(UPDATE))
+    reader.publish("second", sequence=2, name="An")
+    await reader.read()
+
+    runs = {run["occurrence"]: run["rule_version"] for run in await house.runs()}
+    assert runs == {"event|crm|first": 1, "event|crm|second": 2, "event|crm|third": 2}
+
+
+@pytest.mark.requirement("SP-5")
+async def test_a_batch_that_is_rolled_back_has_handled_nothing(house: House) -> None:
+    await house.rule(UPDATE)
+    reader = Reader(house)
+    reader.publish("e0", name="An")
+    reader.publish_event(poison("bad"))
+    reader.copies = NoBroker()
+    with pytest.raises(ConnectionError):
+        await reader.read()
+    (row,) = await house.world.look("select handled::text as handled, next from consumer_offsets")
+    assert (row["handled"], row["next"]) == ("{}", 0)
+
+    # Another member takes over and does it.
+    reader.copies = NoCopies()
+    await reader.take()
+    await reader.read()
+    assert [run["occurrence"] for run in await house.runs()] == ["event|crm|e0"]
+
+
+class NoBroker(NoCopies):
+    """The broker is away when the last step before the commit needs it."""
+
+    async def copy(self, parked: Sequence[Poison]) -> None:
+        raise ConnectionError("no broker")

@@ -13,6 +13,7 @@ PAGE = ROOT / "docs" / "reference" / "metrics.md"
 MODULES = {
     "api.edge": "api",
     "outbox_relay.metrics": "relay",
+    "processors.rule_metrics": "workflow-engine",
     "processors.shell.metrics": "work-items, projections",
     "projections.rebuild.metrics": "projections",
     "workers.effects.metrics": "effects",

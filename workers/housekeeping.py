@@ -3,7 +3,7 @@
 Never unsent, parked or waiting rows, never a row that is a durable unique key: it knows no statement for them. Inbox
 rows go only for groups whose registry entry says so, and only when none of the group's topics can deliver their event
 again: the longest retention plus a margin; a topic that is kept for ever keeps its inbox rows for ever too. Effects are
-emptied, not removed: their rows are what makes them happen once.
+emptied, not removed: their rows are what makes them happen once. Of the log of runs only shown skips go; they are no keys.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -15,6 +15,7 @@ import asyncpg
 from domain.effects.operating import queries as effects
 from domain.operations.decisions import inbox_ages
 from domain.operations.groups import known_groups
+from domain.rules.run_store import queries as runs
 from domain.rules.store import queries as rules
 from domain.timers.commands import queries as timers
 from runtime.logging import get_logger
@@ -71,6 +72,7 @@ def _expired(held: Mapping[str, Any], settings: HousekeepingSettings, payload_ag
         "effect_order_keys": lambda conn: effects.delete_idle_order_keys(conn, **held),
         "tenant_secret_values": lambda conn: queries.delete_replaced_secret_values(conn, **held),
         "timers": lambda conn: timers.delete_ended_timers(conn, age=payload_age, **held),
+        "workflow_execution_logs": lambda conn: runs.delete_samples(conn, age=payload_age, **held),
         "workflow_rule_deltas": lambda conn: rules.fold_deltas(conn, **held),
     }
 

@@ -66,7 +66,7 @@ class RuleVersions(Answer):
 
 
 class RunView(Answer):
-    """A run in the list (RU-12)."""
+    """A run in the list (RU-12). `sampled`: no run, but one of many events that the rule looked at and did not match."""
 
     id: str
     rule_id: str
@@ -85,6 +85,7 @@ class RunView(Answer):
     actions_completed: int
     actions_failed: int
     actions_skipped: int
+    sampled: bool
 
 
 class RunPage(Answer):

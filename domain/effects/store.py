@@ -72,6 +72,12 @@ def key_arrays(keys: Iterable[OrderKey]) -> dict[str, list[str]]:
     return {"tenant_ids": [tenant for tenant, _ in rows], "order_keys": [key for _, key in rows]}
 
 
+async def find_unfinished(conn: Connection, owners: Iterable[OwnerKey], kind: str) -> list[ClaimedEffect]:
+    """Effects of this kind that these owners have and that have not ended; nothing is locked."""
+    rows = await queries.find_unfinished(conn, **owner_arrays(owners), kind=kind)
+    return [claimed_of(row, row["request"]) for row in rows]
+
+
 async def lock_keys(conn: Connection, wanted: Mapping[OrderKey, int]) -> dict[OrderKey, int]:
     """Lock these keys and draw so many positions from each; the number before the first that was drawn."""
     if not wanted:

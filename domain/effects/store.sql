@@ -149,6 +149,18 @@ cross join lateral (
       and (state = 'due' or order_key is null)
     order by effect_id for update) e;
 
+-- name: find_unfinished
+-- What these owners have of a kind that has not ended.
+select e.*
+from unnest(:tenant_ids::text[], :owner_kinds::text[], :owner_ids::text[]) as o (tenant_id, owner_kind, owner_id)
+cross join lateral (
+    select tenant_id, effect_id, owner_kind, owner_id, action_index, occurrence, kind, request, order_key, endpoint,
+           subject_id, retries, delay_seconds, backoff, is_async, attempt, failures, lease_term
+    from effects
+    where tenant_id = o.tenant_id and owner_kind = o.owner_kind and owner_id = o.owner_id
+      and finished_at is null and kind = :kind
+    offset 0) e;
+
 -- name: finish_internal
 -- Outcomes of what was performed in this transaction, which holds the rows.
 update effects e

@@ -15,6 +15,8 @@ from domain.work_items.related import last_related_actions
 from runtime.sql import Connection, load_queries
 
 queries = load_queries(__file__)
+# As values they take several times as much, and a schedule makes an order of each.
+PAGE_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +34,15 @@ async def candidates(
     inactive_for_days: int | None = None,
     after_id: str = "",
     limit: int = 500,
+    most_bytes: int = PAGE_BYTES,
 ) -> Candidates:
-    """One page of at most `limit` living entities behind `after_id`; with `inactive_for_days` only those about which nothing
+    """One page of at most `limit` living entities behind `after_id`, and of at most `most_bytes` of values unless the first has
+    more; with `inactive_for_days` only those about which nothing
     was done for so long: no related activity, no action on a related work item, and created no later."""
-    rows = await queries.scan_entities(conn, tenant_id=tenant_id, entity_type=entity_type, after_id=after_id, page_size=limit)
-    following = rows[-1]["entity_id"] if len(rows) == limit else None
+    rows = await queries.scan_entities(
+        conn, tenant_id=tenant_id, entity_type=entity_type, after_id=after_id, page_size=limit, page_bytes=most_bytes
+    )
+    following = rows[-1]["entity_id"] if rows and (len(rows) == limit or len(rows) < rows[0]["fetched"]) else None
     if inactive_for_days is not None:
         rows = await _inactive(conn, rows, timedelta(days=inactive_for_days))
     return Candidates([entity_of(row) for row in rows], following)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from domain.effects.advancing import advance
+from domain.effects.advancing import advance, lock_owners
 from domain.effects.commands import plan
 from domain.effects.wiring import Wiring
 from domain.incidents import Incident, open_incidents
@@ -24,8 +24,9 @@ from domain.rules.calendars import read_calendars
 from domain.rules.compiling import CompiledRule
 from domain.rules.dating import Dates, dates_of
 from domain.rules.followed_rules import FollowedRules
-from domain.rules.matching import Occasion, matches_of
+from domain.rules.matching import Looked, Occasion, SkipReason, look
 from domain.rules.run_store import GuardKey, RunKey, guard_key
+from domain.rules.sampling import Sample
 from domain.rules.starting import OWNER, Held, Match, NewRun, start
 from domain.rules.wordings import read_wordings
 from domain.timers.commands import arm, disarm
@@ -38,10 +39,10 @@ Key = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What is known of one entity: which rules match each occasion, by its token, what they did to it, which runs exist,
-    which rules hang on one of its dates, and the stored messages that the matching rules send."""
+    """What is known of one entity: by the token of each occasion which rules match and how many do not; what they did to it,
+    which runs exist, which rules hang on one of its dates, and the stored messages that the matching rules send."""
 
-    matches: Mapping[tuple[str, str], tuple[Match, ...]]
+    looked: Mapping[tuple[str, str], Looked]
     calendar: Calendar
     guards: Mapping[GuardKey, Guard] = field(default_factory=dict)
     existing: frozenset[RunKey] = frozenset()
@@ -51,8 +52,10 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """One occasion decided: what runs, what was held back, and what becomes of timers."""
+    """One occasion decided: what runs, what was held back, what becomes of timers, and what did not match."""
 
+    occasion: Occasion
+    skipped: Mapping[SkipReason, int]
     runs: tuple[NewRun, ...] = ()
     held: tuple[Held, ...] = ()
     guards: Mapping[GuardKey, Guard] = field(default_factory=dict)
@@ -60,11 +63,15 @@ class Ruling:
 
 
 async def load(conn: Connection, rules: FollowedRules, occasions: Sequence[Occasion]) -> dict[Key, State]:
-    """Match, then lock what the matches need. Every occasion's entity has a state."""
+    """Match, then lock what the matches need. Every occasion's entity has a state, unless all that it saw is old."""
+    occasions = [occasion for occasion in occasions if not occasion.replayed]
+    if not occasions:
+        return {}
     book = await rules.read(conn, {occasion.change.tenant_id for occasion in occasions})
-    found: dict[Key, dict[tuple[str, str], tuple[Match, ...]]] = {}
+    found: dict[Key, dict[tuple[str, str], Looked]] = {}
     for occasion in occasions:
-        found.setdefault(occasion.key, {})[occasion.token] = tuple(matches_of(book, occasion))
+        # Of one that comes twice in a batch the first counts, as in the inbox.
+        found.setdefault(occasion.key, {}).setdefault(occasion.token, look(book, occasion))
     matches = [match for several in found.values() for match in _flat(several)]
     existing = await run_store.existing_runs(conn, matches)
     guards = await run_store.lock_guards(conn, [guard_key(match) for match in matches if _run_key(match) not in existing])
@@ -84,11 +91,15 @@ async def load(conn: Connection, rules: FollowedRules, occasions: Sequence[Occas
     }
 
 
-def decide(state: State, occasion: Occasion, now: datetime) -> tuple[State, Ruling]:
+def decide(state: State | None, occasion: Occasion, now: datetime) -> tuple[State | None, Ruling]:
     """Which of the matching rules run, in their order; `now` is the database's time at the beginning of the batch."""
+    if occasion.replayed:
+        return state, Ruling(occasion, {"replayed": 1})
+    assert state is not None, "load gives every entity of which it hears something new a state"
     guards, started, held = dict(state.guards), list[NewRun](), list[Held]()
     known = set(state.existing)
-    for match in state.matches[occasion.token]:
+    looked = state.looked[occasion.token]
+    for match in looked.matches:
         if _run_key(match) in known:
             continue
         limit = match.rule.definition.max_executions_per_entity
@@ -103,10 +114,12 @@ def decide(state: State, occasion: Occasion, now: datetime) -> tuple[State, Ruli
     changed = {key: guard for key, guard in guards.items() if state.guards[key] != guard}
     dates = Dates() if occasion.direct or not state.dated else dates_of(state.dated, occasion, now, state.calendar)
     after = replace(state, guards=guards, existing=frozenset(known))
-    return after, Ruling(tuple(started), tuple(held), changed, dates)
+    return after, Ruling(occasion, looked.skipped, tuple(started), tuple(held), changed, dates)
 
 
-async def save(conn: Connection, outbox: Outbox, wiring: Wiring, rulings: Sequence[Ruling]) -> None:
+async def save(
+    conn: Connection, outbox: Outbox, wiring: Wiring, rulings: Sequence[Ruling], samples: Sequence[Sample] = ()
+) -> None:
     """Write what was ruled, in the order of the messages, and perform what is due and needs no network."""
     runs = [run for ruling in rulings for run in ruling.runs]
     guards = {key: guard for ruling in rulings for key, guard in ruling.guards.items()}
@@ -114,7 +127,11 @@ async def save(conn: Connection, outbox: Outbox, wiring: Wiring, rulings: Sequen
     await run_store.insert_runs(conn, runs)
     await run_store.insert_held(conn, [held for ruling in rulings for held in ruling.held])
     await plan(conn, [effect for run in runs for effect in run.effects])
-    for wave in _waves(runs):
+    waves = _waves(runs)
+    if len(waves) > 1:
+        # Each wave locks its own; only all at once have one order.
+        await lock_owners(conn, wiring, {(run.match.change.tenant_id, OWNER, str(run.match.run_id)) for run in runs})
+    for wave in waves:
         await advance(conn, outbox, wiring, [(run.match.change.tenant_id, OWNER, str(run.match.run_id)) for run in wave])
     # Timers come last in the order of locks; of two events of an entity the later one counts.
     timers: dict[tuple[str, str], Timer | None] = {}
@@ -123,6 +140,8 @@ async def save(conn: Connection, outbox: Outbox, wiring: Wiring, rulings: Sequen
     await disarm(conn, [key for key, timer in timers.items() if timer is None])
     await arm(conn, [timer for timer in timers.values() if timer is not None])
     await open_incidents(conn, [alarm for ruling in rulings for alarm in _alarms(ruling)])
+    # Last of all: two members may want to show a skip of the same tenant at once, and one waits for the other's end.
+    await run_store.insert_samples(conn, samples)
 
 
 def _waves(runs: Sequence[NewRun]) -> list[list[NewRun]]:
@@ -170,5 +189,5 @@ def _run_key(match: Match) -> RunKey:
     return (match.change.tenant_id, str(match.run_id))
 
 
-def _flat(several: Mapping[tuple[str, str], tuple[Match, ...]]) -> Iterable[Match]:
-    return (match for matches in several.values() for match in matches)
+def _flat(several: Mapping[tuple[str, str], Looked]) -> Iterable[Match]:
+    return (match for looked in several.values() for match in looked.matches)

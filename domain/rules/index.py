@@ -29,7 +29,7 @@ class _Shelf:
         """The list in which a rule stands; None for a rule that no event starts."""
         if rule.watched is not None:
             return self.watchers.setdefault(rule.watched.field, [])
-        match rule.definition.trigger_type:
+        match rule.trigger:
             case TriggerType.ON_CREATE:
                 return self.create
             case TriggerType.ON_UPDATE:
@@ -56,17 +56,17 @@ class RuleIndex:
         """Takes a rule, in place of its older version if there is one."""
         self.remove(rule.tenant_id, rule.rule_id)
         self._rules[rule.tenant_id, rule.rule_id] = rule
-        shelf = self._shelves.setdefault((rule.tenant_id, rule.definition.entity_type), _Shelf())
+        shelf = self._shelves.setdefault((rule.tenant_id, rule.entity_type), _Shelf())
         place = shelf.place(rule)
         if place is not None:
-            place.insert(bisect_left(place, rule.order, key=_order), (rule, rule.definition.trigger_type))
+            place.insert(bisect_left(place, rule.order, key=_order), (rule, rule.trigger))
 
     def remove(self, tenant_id: str, rule_id: str) -> None:
         """Forgets a rule; one that is not there is forgotten already."""
         rule = self._rules.pop((tenant_id, rule_id), None)
         if rule is None:
             return
-        place = self._shelves[tenant_id, rule.definition.entity_type].place(rule)
+        place = self._shelves[tenant_id, rule.entity_type].place(rule)
         if place is not None:
             del place[bisect_left(place, rule.order, key=_order)]
 

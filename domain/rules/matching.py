@@ -1,8 +1,9 @@
 """Which rules want to run because of something that happened. Pure."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Literal
 
 from domain.rules.change import Change
 from domain.rules.compiling import CompiledRule
@@ -12,6 +13,9 @@ from schemas.rules import TriggerType
 
 # How far a sender's clock may be behind ours before an event counts as older than the rule.
 TOLERANCE = timedelta(seconds=60)
+
+# `inactive`: an order names a rule that is off, or gone. `replayed` counts messages, the others rules.
+SkipReason = Literal["conditions", "older-event", "inactive", "replayed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +29,15 @@ class Direct:
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """A message as rules see it. `name`: the same whenever it is delivered; `sent_at`: by the broker's record."""
+    """A message as rules see it. `name`: the same whenever it is delivered; `sent_at`: by the broker's record; `replayed`: what
+    was to be made of it was made when it first came."""
 
     change: Change
     name: str
     subject_id: str
     sent_at: datetime
     direct: Direct | None = None
+    replayed: bool = False
 
     @property
     def token(self) -> tuple[str, str]:
@@ -62,19 +68,54 @@ class RuleBook:
     dated: Mapping[tuple[str, str], Mapping[str, CompiledRule]]
 
 
-def matches_of(book: RuleBook, occasion: Occasion) -> Iterable[Match]:
-    """The rules that match, in priority order. An event that is older than a rule is none of its business."""
-    change = occasion.change
-    for rule, trigger in _candidates(book, occasion):
-        active = book.rules[change.tenant_id, rule.rule_id]
-        if occasion.sent_at < active.active_since - TOLERANCE:
-            continue
-        trusted = occasion.direct is not None and occasion.direct.conditions_hold
-        if trusted or rule.matches(change, occasion.sent_at):
-            yield Match(rule, trigger, change, occasion.name, occasion.subject_id, occasion.sent_at)
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What rules make of an occasion: those that match, and how many do not, by reason."""
+
+    matches: tuple[Match, ...] = ()
+    skipped: Mapping[SkipReason, int] = field(default_factory=dict)
 
 
-def _candidates(book: RuleBook, occasion: Occasion) -> Iterable[tuple[CompiledRule, TriggerType]]:
+def look(book: RuleBook, occasion: Occasion) -> Looked:
+    """Which rules match, in priority order. An event that is older than a rule is none of its business."""
+    if occasion.replayed:
+        return Looked(skipped={"replayed": 1})
+    change, candidates = occasion.change, _candidates(book, occasion)
+    trusted = occasion.direct is not None and occasion.direct.conditions_hold
+    matches, older = list[Match](), 0
+    for rule, trigger in candidates:
+        if _is_older(occasion, book.rules[change.tenant_id, rule.rule_id]):
+            older += 1
+        elif trusted or rule.matches(change, occasion.sent_at):
+            matches.append(_match(occasion, rule, trigger))
+    unmet = len(candidates) - older - len(matches)
+    inactive = occasion.direct is not None and not candidates
+    counts: dict[SkipReason, int] = {"conditions": unmet, "older-event": older, "inactive": int(inactive)}
+    return Looked(tuple(matches), {reason: count for reason, count in counts.items() if count})
+
+
+def skipped_of(book: RuleBook, occasion: Occasion) -> list[tuple[Match, SkipReason]]:
+    """The rules that looked at an occasion and do not match, as if they did, with why they do not."""
+    matching = {match.rule.rule_id for match in look(book, occasion).matches}
+    return [
+        (
+            _match(occasion, rule, trigger),
+            "older-event" if _is_older(occasion, book.rules[rule.tenant_id, rule.rule_id]) else "conditions",
+        )
+        for rule, trigger in _candidates(book, occasion)
+        if rule.rule_id not in matching
+    ]
+
+
+def _match(occasion: Occasion, rule: CompiledRule, trigger: TriggerType) -> Match:
+    return Match(rule, trigger, occasion.change, occasion.name, occasion.subject_id, occasion.sent_at)
+
+
+def _is_older(occasion: Occasion, active: ActiveRule) -> bool:
+    return occasion.sent_at < active.active_since - TOLERANCE
+
+
+def _candidates(book: RuleBook, occasion: Occasion) -> Sequence[tuple[CompiledRule, TriggerType]]:
     direct, tenant = occasion.direct, occasion.change.tenant_id
     if direct is not None:
         named = book.rules.get((tenant, direct.rule_id))

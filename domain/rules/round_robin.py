@@ -2,18 +2,26 @@
 
 So two runs at once take turns, and a delivery that comes again finds its run and chooses nobody. A circle is a team, shared
 by all rules that name it, or one action's own list of users.
+
+A transaction may choose several times, as one action falls due behind another. So that no two of them wait for each other, it
+locks every circle that its runs may still come to at the beginning, with the runs, in one order (`hold`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from domain.effects.effect import ClaimedEffect
+from domain.effects.store import find_unfinished
+from domain.rules.run_store import hold_runs
+from domain.rules.starting import OWNER
 from domain.rules.turns import next_in_turn
 from runtime.sql import Connection, load_queries
 
 queries = load_queries(__file__)
+# What domain/rules/requests.py calls an assignment.
+KIND = "assign"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +35,19 @@ class Circle:
     direct: bool = False
 
 
+async def hold(conn: Connection, runs: Sequence[tuple[str, str]]) -> None:
+    """Lock these runs (tenant, id), then the circles of all their assignments that have no outcome yet."""
+    await hold_runs(conn, runs)
+    effects = await find_unfinished(conn, [(tenant, OWNER, run_id) for tenant, run_id in runs], KIND)
+    turning = {circle for effect in effects if effect.request is not None and not (circle := _circle(effect)).direct}
+    if turning:
+        await _lock(conn, _in_order(turning))
+
+
 async def choose(conn: Connection, effects: Sequence[ClaimedEffect]) -> dict[UUID, str | None]:
     """Per effect the user, or None where nobody is active. Circles are locked in one order."""
     circles = {effect.id: _circle(effect) for effect in effects}
-    wanted = sorted(set(circles.values()), key=lambda circle: (circle.tenant_id, circle.name))
+    wanted = _in_order(circles.values())
     turning = [circle for circle in wanted if not circle.direct]
     last = {**dict.fromkeys(wanted), **await _lock(conn, turning)}
     members = await _members(conn, wanted)
@@ -48,6 +65,10 @@ async def choose(conn: Connection, effects: Sequence[ClaimedEffect]) -> dict[UUI
         users=[last[circle] for circle in turning],
     )
     return chosen
+
+
+def _in_order(circles: Iterable[Circle]) -> list[Circle]:
+    return sorted(set(circles), key=lambda circle: (circle.tenant_id, circle.name))
 
 
 def _circle(effect: ClaimedEffect) -> Circle:

@@ -8,6 +8,7 @@ from typing import Any
 
 from domain.rules.admission import Guard
 from domain.rules.runs import FINAL, ActionState, Run
+from domain.rules.sampling import Sample
 from domain.rules.starting import Held, Match, NewRun
 from runtime.sql import Connection, load_queries
 from schemas.rules import ActionType, ExecutionStatus
@@ -86,8 +87,13 @@ async def insert_runs(conn: Connection, runs: Sequence[NewRun]) -> None:
 
 async def insert_held(conn: Connection, held: Sequence[Held]) -> None:
     """Rows of rules that matched and were held back: SKIPPED, with the reason, counted nowhere."""
-    if held:
-        await queries.insert_runs(conn, runs=json.dumps([_held_row(one) for one in held]))
+    await _insert_skipped(conn, [_skipped_row(one.match, one.at, one.refused.reason) for one in held])
+
+
+async def insert_samples(conn: Connection, samples: Sequence[Sample]) -> None:
+    """Rows of rules that did not match, under ids of their own: they keep no run from ever beginning."""
+    rows = [{**_skipped_row(one.match, one.at, one.why), "id": str(one.id), "sampled": True} for one in samples]
+    await _insert_skipped(conn, rows)
 
 
 async def lock_runs(conn: Connection, keys: Iterable[RunKey]) -> dict[RunKey, StoredRun]:
@@ -143,10 +149,15 @@ def _new_row(new: NewRun) -> dict[str, Any]:
     return {**_told_of(new.match, new.started_at), "actions_total": len(new.run.actions), **_progress(new.run, new.started_at)}
 
 
-def _held_row(held: Held) -> dict[str, Any]:
-    ended = {"status": ExecutionStatus.SKIPPED, "completed_at": held.at.isoformat(), "error_message": held.refused.reason}
+async def _insert_skipped(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    if rows:
+        await queries.insert_runs(conn, runs=json.dumps(rows))
+
+
+def _skipped_row(match: Match, at: datetime, why: str) -> dict[str, Any]:
+    ended = {"status": ExecutionStatus.SKIPPED, "completed_at": at.isoformat(), "error_message": why}
     counts = dict.fromkeys(("actions_total", "actions_completed", "actions_failed", "actions_skipped"), 0)
-    return {**_told_of(held.match, held.at), **ended, **counts}
+    return {**_told_of(match, at), **ended, **counts}
 
 
 def _told_of(match: Match, started_at: datetime) -> dict[str, Any]:

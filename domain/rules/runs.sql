@@ -37,15 +37,16 @@ cross join lateral (
 insert into workflow_execution_logs
     (tenant_id, id, rule_id, rule_version, rule_name, entity_type, entity_id, subject_id, trigger_type, occurrence, status,
      error_message, started_at, completed_at, input_data, output_data, trace, causation, actions_total, actions_completed,
-     actions_failed, actions_skipped)
+     actions_failed, actions_skipped, sampled)
 select r.tenant_id, r.id, r.rule_id, r.rule_version, r.rule_name, r.entity_type, r.entity_id, r.subject_id, r.trigger_type,
        r.occurrence, r.status, r.error_message, r.started_at, r.completed_at, r.input_data, r.output_data, r.trace,
-       r.causation, r.actions_total, r.actions_completed, r.actions_failed, r.actions_skipped
+       r.causation, r.actions_total, r.actions_completed, r.actions_failed, r.actions_skipped, coalesce(r.sampled, false)
 from jsonb_to_recordset(:runs::jsonb)
      as r (tenant_id text, id uuid, rule_id uuid, rule_version bigint, rule_name text, entity_type text, entity_id text,
            subject_id text, trigger_type text, occurrence text, status text, error_message text, started_at timestamptz,
            completed_at timestamptz, input_data text, output_data text, trace text, causation text[],
-           actions_total integer, actions_completed integer, actions_failed integer, actions_skipped integer)
+           actions_total integer, actions_completed integer, actions_failed integer, actions_skipped integer,
+           sampled boolean)
 order by r.tenant_id, r.id
 on conflict (tenant_id, id) do nothing;
 
@@ -93,3 +94,10 @@ where (tenant_id, id) in (
     select tenant_id, id from workflow_execution_logs
     where subject_id = :subject_id and tenant_id = :tenant_id and trace is not null
     limit :most);
+
+-- name: delete_samples!
+-- A batch of shown skips that are old, for the connection's tenants, while the lease holds. Every other row is for ever.
+delete from workflow_execution_logs
+where ctid in (select ctid from workflow_execution_logs
+               where tenant_id = any (app_tenants()) and sampled and started_at <= cs_now() - :age::interval limit :most)
+  and exists (select from leases where name = :lease and term = :term and expires_at > cs_now());

@@ -107,25 +107,36 @@ from workflow_rule_versions
 where tenant_id = :tenant_id and rule_id = :id::uuid and version = :version;
 
 -- name: list_generations
--- How far each of these tenants' rules are.
-select w.tenant_id, s.generation
+-- How far each of these tenants' rules are, and in which zone they are judged.
+select w.tenant_id, s.generation, t.zone
 from unnest(:tenant_ids::text[]) as w (tenant_id)
-cross join lateral (select generation from workflow_rule_sets where tenant_id = w.tenant_id) s;
+cross join lateral (select generation from workflow_rule_sets where tenant_id = w.tenant_id) s
+cross join lateral (select zone from tenants where tenant_id = w.tenant_id) t;
+
+-- name: read_transaction^
+-- This transaction, and which of these have committed. Of a number that a restored database has not reached nothing is known.
+select pg_current_xact_id()::text::bigint as xid,
+       array(select x from unnest(:told::bigint[]) as u (x)
+             where case when x < pg_current_xact_id()::text::bigint
+                        then pg_xact_status(x::text::xid8) = 'committed' end) as committed;
 
 -- name: list_changed
--- The rules of a tenant that changed after a generation, whatever they are now.
+-- A page of the rules of a tenant that changed after a generation, whatever they are now, the oldest change first.
 select r.id::text as id, r.version, r.generation, r.is_active, r.active_since, r.created_at, r.name, v.definition
 from workflow_rules r
 join workflow_rule_versions v on v.tenant_id = r.tenant_id and v.rule_id = r.id and v.version = r.version
-where r.tenant_id = :tenant_id and r.generation > :after;
+where r.tenant_id = :tenant_id and r.generation > :after
+order by r.generation
+fetch first (:most::integer) rows with ties;
 
 -- name: list_logs
--- A page of a rule's runs, the newest first.
+-- A page of a rule's runs, the newest first. Skips that are only shown now and then are listed when they are asked for.
 select id::text as id, rule_id::text as rule_id, rule_version, rule_name, entity_type, entity_id, trigger_type, occurrence,
        status, error_message, started_at, completed_at, execution_time_ms, actions_total, actions_completed, actions_failed,
-       actions_skipped, count(*) over () as total
+       actions_skipped, sampled, count(*) over () as total
 from workflow_execution_logs
-where tenant_id = :tenant_id and rule_id = :rule_id::uuid and (:status::text is null or status = :status)
+where tenant_id = :tenant_id and rule_id = :rule_id::uuid
+  and case when :status::text is null then not sampled else status = :status end
 order by started_at desc, id desc
 limit :size offset :skip;
 
@@ -133,7 +144,7 @@ limit :size offset :skip;
 -- One run, whole.
 select id::text as id, rule_id::text as rule_id, rule_version, rule_name, entity_type, entity_id, trigger_type, occurrence,
        status, error_message, error_stack_trace, started_at, completed_at, execution_time_ms, actions_total,
-       actions_completed, actions_failed, actions_skipped, input_data, output_data, trace, causation
+       actions_completed, actions_failed, actions_skipped, sampled, input_data, output_data, trace, causation
 from workflow_execution_logs
 where tenant_id = :tenant_id and rule_id = :rule_id::uuid and id = :id::uuid;
 

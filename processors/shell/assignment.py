@@ -16,6 +16,7 @@ from runtime.failpoints import reach
 from runtime.kafka import logical, physical
 from runtime.logging import get_logger
 from runtime.settings import Settings
+from runtime.topic_ids import topic_ids
 
 log = get_logger(__name__)
 MIRROR_PREFIX = "pg:"
@@ -64,9 +65,12 @@ class Assignment(ConsumerRebalanceListener):
             return
         starts = await self._consumer.beginning_offsets([self.topic_partition(partition) for partition in taking])
         begins = {self.partition(topic_partition): offset for topic_partition, offset in starts.items()}
+        topics = {partition.topic for partition in taking}
+        found = await topic_ids(admin, [physical(self._settings, topic) for topic in topics])
+        ids = {topic: found.get(physical(self._settings, topic)) for topic in topics}
         await reach("shell.before-take")
         async with pool.acquire() as conn, conn.transaction():
-            taken = await take(conn, self._group, self._owner, begins)
+            taken = await take(conn, self._group, self._owner, begins, ids)
         await reach("shell.after-take")
         async with pool.acquire() as conn:
             await open_incidents(conn, await self._foreign_offsets(admin, taken))

@@ -19,6 +19,7 @@ from processors.shell.messages import Aggregate, Decoded, Identity, Message, Ord
 from processors.shell.offsets import Owned, Partition, fence, queries
 from processors.shell.plan import FOLLOWS, Known, Outcome, Plan, aggregates_of, keys_of, unnumbered
 from processors.shell.processor import Preparing, Processor
+from processors.shell.replays import as_first_read, find_unfinished, note_done
 from processors.shell.sequences import columns_of
 from processors.shell.set_aside import key_columns, park, settle_orders, wait
 from runtime.failpoints import reach
@@ -102,8 +103,11 @@ class BatchApplier:
             await reach("shell.after-begin")
             await fence(conn, self.group, owned, batch.nexts)
             await reach("shell.after-fence")
+            unfinished = await find_unfinished(conn, self.group, batch.items)
+            batch = replace(batch, items=as_first_read(batch.items, unfinished))
             outcome = await self._decide(conn, batch, row)
             await self._write(conn, batch, outcome, row["now"])
+            await note_done(conn, self.group, unfinished, outcome.applied)
             await reach("shell.before-commit")
         await reach("shell.after-commit")
         return outcome
@@ -218,4 +222,4 @@ def _identity_columns(identities: Sequence[Identity]) -> dict[str, list[str]]:
 def stored_record(row: Mapping[str, Any]) -> Record:
     """A record as the waiting or parked rows keep it: the same bytes that Kafka delivered."""
     position = Position(row["topic"], row["partition"], row["offset"])
-    return Record(position, row["key"], row["value"], tuple(unpack_headers(row["headers"])), row["timestamp"])
+    return Record(position, row["key"], row["value"], tuple(unpack_headers(row["headers"])), row["timestamp"], row["replayed"])

@@ -271,9 +271,11 @@ class GroupMember:
             return []
         topic, number, decode = partition.topic, partition.number, self._applier.decode
         return [
-            decode(Record(Position(topic, number, one.offset), one.key, one.value, tuple(one.headers), one.timestamp))
+            decode(
+                Record(Position(topic, number, at), one.key, one.value, tuple(one.headers), one.timestamp, own.was_handled(at))
+            )
             for one in fetched
-            if one.offset >= own.position
+            if (at := one.offset) >= own.position
         ]
 
     async def _apply(self, batch: Batch) -> Outcome:

@@ -49,13 +49,17 @@ MAX_KEY_BYTES = 1024
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A Kafka record. `timestamp` in milliseconds since the epoch; headers as delivered."""
+    """A Kafka record. `timestamp` in milliseconds since the epoch; headers as delivered.
+
+    `replayed`: the group has handled this place of the partition before, and nothing of it was left to do.
+    """
 
     position: Position
     key: bytes | None
     value: bytes | None
     headers: tuple[tuple[str, bytes | None], ...]
     timestamp: int
+    replayed: bool = False
 
     @property
     def order_key(self) -> OrderKey | None:

@@ -2,11 +2,15 @@
 
 The position is held in memory and never taken from a record: transactional producers leave holes in the offsets. A batch
 commits only through `fence`; a former owner's fence finds no row of its epoch and fails with `LostFence`.
+
+The fence also keeps the books of what was handled: the ranges of offsets that committed batches covered, for ever and
+whatever the inbox forgets. A record that is read again after a move is known by them (docs/decisions/0022).
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
+from uuid import UUID
 
 from runtime.sql import Connection, load_queries
 
@@ -20,11 +24,19 @@ class Partition(NamedTuple):
 
 @dataclass(slots=True)
 class Owned:
-    """A partition that we own: our epoch, where our last committed batch ended, where the group began."""
+    """A partition that we own: our epoch, where our last committed batch ended, where the group began.
+
+    `handled`: what the group had handled when we took the partition. We read every offset once, so this need not grow with us.
+    """
 
     epoch: int
     position: int
     began_at: int
+    handled: tuple[range, ...] = ()
+
+    def was_handled(self, offset: int) -> bool:
+        """Whether a record that is fetched now was handled by an earlier pass over the partition."""
+        return any(offset in passed for passed in self.handled)
 
 
 class LostFence(Exception):
@@ -35,8 +47,18 @@ class LostFence(Exception):
         super().__init__(", ".join(f"{topic}-{number}" for topic, number in self.partitions))
 
 
-async def take(conn: Connection, group: str, owner: str, begins: Mapping[Partition, int]) -> dict[Partition, Owned]:
-    """Become the owner: raise the epochs. Waits 2 s for a former owner's locks, then raises (a transient error)."""
+async def take(
+    conn: Connection,
+    group: str,
+    owner: str,
+    begins: Mapping[Partition, int],
+    topic_ids: Mapping[str, UUID | None] | None = None,
+) -> dict[Partition, Owned]:
+    """Become the owner: raise the epochs. Waits 2 s for a former owner's locks, then raises (a transient error).
+
+    `topic_ids`: the broker's; under another one than before, the offsets are those of a topic that was made anew.
+    """
+    known = topic_ids or {}
     await conn.execute("set local lock_timeout = '2s'")
     rows = await queries.take_partitions(
         conn,
@@ -45,8 +67,14 @@ async def take(conn: Connection, group: str, owner: str, begins: Mapping[Partiti
         topics=[partition.topic for partition in begins],
         partitions=[partition.number for partition in begins],
         begins=list(begins.values()),
+        topic_ids=[known.get(partition.topic) for partition in begins],
     )
-    return {Partition(row["topic"], row["partition"]): Owned(row["epoch"], row["next"], row["began_at"]) for row in rows}
+    return {
+        Partition(row["topic"], row["partition"]): Owned(
+            row["epoch"], row["next"], row["began_at"], tuple(range(one.lower, one.upper) for one in row["handled"])
+        )
+        for row in rows
+    }
 
 
 async def fence(conn: Connection, group: str, owned: Mapping[Partition, Owned], nexts: Mapping[Partition, int]) -> None:

@@ -29,7 +29,7 @@ async def wait(conn: Connection, group: str, outcome: Outcome, unwaited: frozens
         *(item.record.position for item in items if item.record.position in unwaited - outcome.wait.keys()),
     ]
     if gone:
-        await queries.delete_waiting(conn, group_name=group, **_position_columns(gone))
+        await queries.delete_waiting(conn, group_name=group, **position_columns(gone))
 
 
 async def park(conn: Connection, group: str, parked: Sequence[Poison]) -> None:
@@ -87,7 +87,7 @@ async def settle_orders(
     again = {poison.record.position for poison in outcome.parked}
     done = [item.record for item in items if item.record.position in redriven and item.record.position not in again]
     if done:
-        await queries.delete_parked(conn, group_name=group, **_position_columns([record.position for record in done]))
+        await queries.delete_parked(conn, group_name=group, **position_columns([record.position for record in done]))
     failed = {poison.record.order_key for poison in outcome.parked if poison.record.order_key is not None}
     served = {item.record.order_key for item in items if item.record.order_key is not None} - failed
     for keys, statements in (
@@ -109,16 +109,17 @@ def key_columns(keys: Sequence[OrderKey]) -> dict[str, list[object]]:
 
 def _record_columns(records: Sequence[Record]) -> dict[str, list[object]]:
     return {
-        **_position_columns([record.position for record in records]),
+        **position_columns([record.position for record in records]),
         # A key that is refused for its length stays too long to be accepted, and short enough for an index.
         "keys": [record.key and record.key[: MAX_KEY_BYTES + 1] for record in records],
         "values": [record.value for record in records],
         "headers": [pack_headers(record.headers) for record in records],
         "timestamps": [record.timestamp for record in records],
+        "replayed": [record.replayed for record in records],
     }
 
 
-def _position_columns(positions: Sequence[Position]) -> dict[str, list[object]]:
+def position_columns(positions: Sequence[Position]) -> dict[str, list[object]]:
     return {
         "topics": [position.topic for position in positions],
         "partitions": [position.partition for position in positions],

@@ -3,12 +3,16 @@
 
 -- name: take_partitions
 -- Raise the epoch of partitions that we were assigned, so that a former owner's next fence fails. A new group begins at began_at.
-insert into consumer_offsets as o (group_name, topic, partition, next, epoch, began_at, owner)
-select :group_name, t.topic, t.partition, t.begin, 1, t.begin, :owner
-from unnest(:topics::text[], :partitions::int[], :begins::bigint[]) as t (topic, partition, begin)
+-- Of a topic that was deleted and made anew nothing was handled: its offsets are other records.
+insert into consumer_offsets as o (group_name, topic, partition, next, epoch, began_at, owner, topic_id)
+select :group_name, t.topic, t.partition, t.begin, 1, t.begin, :owner, t.topic_id
+from unnest(:topics::text[], :partitions::int[], :begins::bigint[], :topic_ids::uuid[]) as t (topic, partition, begin, topic_id)
 order by t.topic, t.partition
-on conflict (group_name, topic, partition) do update set epoch = o.epoch + 1, owner = excluded.owner, updated_at = cs_now()
-returning o.topic, o.partition, o.next, o.epoch, o.began_at;
+on conflict (group_name, topic, partition) do update
+set epoch = o.epoch + 1, owner = excluded.owner, updated_at = cs_now(),
+    handled = case when o.topic_id <> excluded.topic_id then '{}' else o.handled end,
+    topic_id = coalesce(excluded.topic_id, o.topic_id)
+returning o.topic, o.partition, o.next, o.epoch, o.began_at, o.handled;
 
 -- name: find_epochs
 -- The present epochs: another one than ours means that somebody took or moved the partition.
@@ -23,9 +27,10 @@ select set_config('app.tenants', :tenants, true), cs_now() as now,
        exists (select from waiting_messages where group_name = :group_name) as has_waiting;
 
 -- name: advance_offsets
--- The fence: moves a partition only for its present owner, and only from where that owner's last batch ended.
+-- The fence: moves a partition only for its present owner, and only from where that owner's last batch ended. What lies
+-- between is handled from now on; a move of the group does not take that back, and leaves a hole where it goes forward.
 update consumer_offsets o
-set next = t.next, updated_at = cs_now()
+set next = t.next, handled = o.handled + int8multirange(int8range(t.position, t.next)), updated_at = cs_now()
 from unnest(:topics::text[], :partitions::int[], :epochs::bigint[], :positions::bigint[], :nexts::bigint[])
          as t (topic, partition, epoch, position, next)
 where o.group_name = :group_name and o.topic = t.topic and o.partition = t.partition
@@ -77,7 +82,8 @@ where a.sequence < excluded.sequence;
 
 -- name: find_waiting
 -- The lowest waiting numbers of each aggregate, at most so many: a pile behind one gap must not be read by every batch.
-select w.topic, w.partition, w."offset", w.source, w.aggregate, w.tenant_id, w.sequence, w.key, w.value, w.headers, w.timestamp
+select w.topic, w.partition, w."offset", w.source, w.aggregate, w.tenant_id, w.sequence, w.key, w.value, w.headers, w.timestamp,
+       w.replayed
 from unnest(:topics::text[], :tenant_ids::text[], :sources::text[], :aggregates::text[])
          as t (topic, tenant_id, source, aggregate)
 cross join lateral (
@@ -90,12 +96,14 @@ cross join lateral (
 
 -- name: insert_waiting!
 insert into waiting_messages
-    (group_name, topic, partition, "offset", tenant_id, source, aggregate, sequence, waiting_for, key, value, headers, timestamp)
+    (group_name, topic, partition, "offset", tenant_id, source, aggregate, sequence, waiting_for, key, value, headers, timestamp,
+     replayed)
 select :group_name, t.*
 from unnest(:topics::text[], :partitions::int[], :offsets::bigint[], :tenant_ids::text[], :sources::text[],
             :aggregates::text[], :sequences::bigint[], :waiting_for::bigint[], :keys::bytea[], :values::bytea[],
-            :headers::bytea[], :timestamps::bigint[])
-         as t (topic, partition, "offset", tenant_id, source, aggregate, sequence, waiting_for, key, value, headers, timestamp)
+            :headers::bytea[], :timestamps::bigint[], :replayed::boolean[])
+         as t (topic, partition, "offset", tenant_id, source, aggregate, sequence, waiting_for, key, value, headers, timestamp,
+               replayed)
 on conflict do nothing;
 
 -- name: delete_waiting!
@@ -112,11 +120,12 @@ where ctid = any (array(
 -- A redriven message that fails again keeps its row: attempts grow, the newest reason stands, the order is done. One that
 -- is read again behind its marked key (its group was moved back) only follows: its cause and its order stand.
 insert into parked_messages as p
-    (group_name, topic, partition, "offset", tenant_id, key, value, headers, timestamp, reason, fingerprint, error)
+    (group_name, topic, partition, "offset", tenant_id, key, value, headers, timestamp, reason, fingerprint, error, replayed)
 select :group_name, t.*
 from unnest(:topics::text[], :partitions::int[], :offsets::bigint[], :tenant_ids::text[], :keys::bytea[], :values::bytea[],
-            :headers::bytea[], :timestamps::bigint[], :reasons::text[], :fingerprints::text[], :errors::text[])
-         as t (topic, partition, "offset", tenant_id, key, value, headers, timestamp, reason, fingerprint, error)
+            :headers::bytea[], :timestamps::bigint[], :reasons::text[], :fingerprints::text[], :errors::text[],
+            :replayed::boolean[])
+         as t (topic, partition, "offset", tenant_id, key, value, headers, timestamp, reason, fingerprint, error, replayed)
 on conflict (group_name, topic, partition, "offset") do update
 set attempts = p.attempts + (excluded.reason <> 'follows')::int,
     reason = case excluded.reason when 'follows' then p.reason else excluded.reason end,
@@ -147,16 +156,36 @@ with ordered as materialized (
     join parked_messages p on p.topic = o.topic and p.key = o.key and p.partition = o.partition
     where p.group_name = :group_name
 )
-select topic, partition, "offset", tenant_id, key, value, headers, timestamp, ordered
+select topic, partition, "offset", tenant_id, key, value, headers, timestamp, ordered, replayed
 from (select f.*, sum(f.size) over (order by topic, partition, "offset") - f.size as before
       from (select topic, partition, "offset", p.tenant_id, p.key, p.value, p.headers, p.timestamp, p.ordered,
-                   coalesce(octet_length(p.value), 0) as size
+                   p.replayed, coalesce(octet_length(p.value), 0) as size
             from places join parked_messages p using (topic, partition, "offset")
             where p.group_name = :group_name
             order by topic, partition, "offset"
             limit :most) f) page
 where before < :bytes
 order by topic, partition, "offset";
+
+-- name: find_set_aside
+-- Which of these positions are set aside since they were first read: nothing has come of them yet.
+select t.topic, t.partition, t."offset"
+from unnest(:topics::text[], :partitions::int[], :offsets::bigint[]) as t (topic, partition, "offset")
+cross join lateral (
+    (select from parked_messages p
+     where p.group_name = :group_name and p.topic = t.topic and p.partition = t.partition and p."offset" = t."offset"
+       and not p.replayed)
+    union all
+    (select from waiting_messages w
+     where w.group_name = :group_name and w.topic = t.topic and w.partition = t.partition and w."offset" = t."offset"
+       and not w.replayed)
+    offset 0) found;
+
+-- name: note_done!
+-- Parked messages that were read again and applied: what a redrive makes of their rows is a repetition.
+update parked_messages p set replayed = true
+from unnest(:topics::text[], :partitions::int[], :offsets::bigint[]) as t (topic, partition, "offset")
+where p.group_name = :group_name and p.topic = t.topic and p.partition = t.partition and p."offset" = t."offset";
 
 -- name: delete_parked!
 delete from parked_messages

@@ -8,7 +8,7 @@ from domain.outbox import Outbox
 from domain.rules.folding import RunFold
 from domain.rules.followed_rules import FollowedRules
 from domain.rules.performing import Performer
-from domain.rules.run_store import hold_runs
+from domain.rules.round_robin import hold
 from domain.rules.schedules import Schedules
 from domain.rules.starting import OWNER
 from domain.timers.timer import Handler
@@ -19,7 +19,7 @@ def wiring(settings: Settings) -> Wiring:
     """Owners, and kinds that need no network: the same in the rules group, which begins runs, and in the worker."""
     outbox = rules_outbox(settings)
     internals = {DELAY: perform_delay, NOTIFICATION: notify, **Performer(outbox).kinds}
-    return Wiring({OWNER: RunFold(outbox)}, {OWNER: hold_runs}, internals)
+    return Wiring({OWNER: RunFold(outbox)}, {OWNER: hold}, internals)
 
 
 def timer_handlers(settings: Settings) -> dict[str, Handler]:

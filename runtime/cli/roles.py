@@ -154,7 +154,9 @@ def _rules(settings: Settings, number: int, stop: asyncio.Event) -> list[Part]:
     from processors.rules import Rules
     from runtime.cli.effect_kinds import rules_outbox, wiring
 
-    return [_member(settings, Rules(rules_outbox(settings), wiring(settings), FollowedRules()), number, stop)]
+    shown = settings.rules.skips_shown_per_minute
+    rules = Rules(rules_outbox(settings), wiring(settings), FollowedRules(), skips_shown_per_minute=shown)
+    return [_member(settings, rules, number, stop)]
 
 
 def _member(settings: Settings, processor: "Processor[Any, Any]", number: int, stop: asyncio.Event) -> Part:

@@ -123,6 +123,9 @@ class RuleSettings(_Section):
     """Workflow rules."""
 
     most_per_tenant: int = Field(10_000, ge=1, le=1_000_000, description="Most rules of a tenant; the next one is refused.")
+    skips_shown_per_minute: int = Field(
+        10, ge=0, le=600, description="Events that met no rule: as many of a tenant are logged with their trace each minute."
+    )
 
 
 class HousekeepingSettings(_Section):

@@ -65,6 +65,7 @@ async def test_a_change_becomes_a_call_a_field_and_a_task_once(
         before = await counts(stage)
         assert before["items"] == 1
 
+        await stage.rule(TASK, name="Made after the event", **ON_SCORE)
         await execute(database, "delete from inbox")
         await execute(database, "update consumer_offsets set next = 0")
         async with stage.playing():

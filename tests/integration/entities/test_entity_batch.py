@@ -176,6 +176,27 @@ async def test_candidates_are_those_about_which_nothing_was_done(world: World) -
         assert ([entity.values["n"] for entity in rest.entities], rest.next) == ([3, 4, 6], None)
 
 
+async def test_a_page_of_candidates_ends_before_it_is_too_large_and_goes_on_behind(world: World) -> None:
+    sizes = {"1": 10, "2": 3_000, "3": 10, "4": 10, "5": 10}
+    for entity_id, size in sizes.items():
+        await apply(world, message(change("CREATE", {"text": "x" * size}, entity_id=entity_id)))
+    async with world.worker() as conn:
+        pages, after = [], ""
+        while True:
+            page = await candidates(conn, "north", "LEAD", None, after, 2, most_bytes=1_000)
+            pages.append([entity.entity_id for entity in page.entities])
+            if page.next is None:
+                break
+            after = page.next
+    assert pages == [["1", "2"], ["3", "4"], ["5"]]
+    async with world.worker() as conn:
+        alone = await candidates(conn, "north", "LEAD", None, "1", 10, most_bytes=1_000)
+        assert ([entity.entity_id for entity in alone.entities], alone.next) == (["2"], "2")
+        rest = await candidates(conn, "north", "LEAD", None, "2", 3, most_bytes=1_000)
+        assert ([entity.entity_id for entity in rest.entities], rest.next) == (["3", "4", "5"], "5")
+        assert (await candidates(conn, "north", "LEAD", None, "5", 3)).next is None
+
+
 async def test_a_tenant_sees_its_own_entities_only(world: World) -> None:
     await apply(world, message(change("CREATE", {"a": 1})))
     async with world.worker("south") as conn:

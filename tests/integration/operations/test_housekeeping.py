@@ -110,6 +110,29 @@ async def test_values_of_secrets_go_when_they_count_no_longer(
 
 
 @pytest.mark.requirement("SP-3")
+async def test_of_the_log_of_runs_only_old_shown_skips_go(
+    scan: asyncpg.Pool, worker: asyncpg.Pool, owner: asyncpg.Connection, lease: Lease
+) -> None:
+    await tenant(owner, "acme")
+    for sampled, days in ((True, 8), (True, 6), (False, 8), (False, 800)):
+        await owner.execute(
+            """insert into workflow_execution_logs
+                   (tenant_id, id, rule_id, rule_version, rule_name, entity_type, entity_id, subject_id, trigger_type,
+                    occurrence, status, started_at, completed_at, sampled)
+               values ('acme', gen_random_uuid(), gen_random_uuid(), 1, 'n', 'LEAD', '42', 'LEAD/42', 'ON_UPDATE',
+                       'o', 'SKIPPED', now() - $1::interval, now(), $2)""",
+            timedelta(days=days), sampled,
+        )  # fmt: skip
+
+    gone = await tidy(scan, worker, SETTINGS, lease, ())
+
+    assert gone["workflow_execution_logs"] == 1
+    assert await owner.fetchval("select count(*) from workflow_execution_logs") == 3
+    with pytest.raises(asyncpg.PostgresError):
+        await owner.execute("delete from workflow_execution_logs")
+
+
+@pytest.mark.requirement("SP-3")
 async def test_unsent_parked_and_waiting_rows_stay_however_old(
     scan: asyncpg.Pool, worker: asyncpg.Pool, owner: asyncpg.Connection, lease: Lease, park: Park
 ) -> None:

@@ -15,14 +15,15 @@ from domain.rules.folding import RunFold
 from domain.rules.followed_rules import FollowedRules
 from domain.rules.matching import Direct, Occasion
 from domain.rules.performing import Performer
-from domain.rules.run_store import hold_runs
+from domain.rules.round_robin import hold
+from domain.rules.sampling import SkipSamples
 from domain.rules.starting import OWNER
 from schemas.rules import TriggerType
 from tests.integration.domain.world import World, caller
 
 OUTBOX = Outbox("casestream.rules")
 WIRING = Wiring(
-    {OWNER: RunFold(OUTBOX)}, {OWNER: hold_runs}, {DELAY: perform_delay, NOTIFICATION: notify, **Performer(OUTBOX).kinds}
+    {OWNER: RunFold(OUTBOX)}, {OWNER: hold}, {DELAY: perform_delay, NOTIFICATION: notify, **Performer(OUTBOX).kinds}
 )
 EDITOR = caller("rule-editor")
 
@@ -33,12 +34,13 @@ class House:
     def __init__(self, world: World) -> None:
         self.world = world
         self.rules = FollowedRules()
+        self.samples = SkipSamples(0)
 
     async def rule(self, *actions: Mapping[str, Any], **told: Any) -> str:
         """A rule of tenant north; its id."""
         document = {"name": "A rule", "triggerType": "ON_UPDATE", "entityType": "LEAD", "actions": list(actions), **told}
         async with self.world.api() as conn:
-            saved = await create_rule(conn, EDITOR, document, Wish(), most=100)
+            saved = await create_rule(conn, EDITOR, document, Wish(), most=1_000)
         assert isinstance(saved, Saved), saved
         return saved.rule.id
 
@@ -52,12 +54,13 @@ class House:
         """What a shell does with one batch, inside its transaction."""
         async with self.world.worker() as conn:
             now: datetime = await conn.fetchval("select cs_now()")
-            states = await batch.load(conn, self.rules, occasions)
+            states: dict[batch.Key, batch.State | None] = {**await batch.load(conn, self.rules, occasions)}
             rulings = []
             for one in occasions:
                 states[one.key], ruling = batch.decide(states[one.key], one, now)
                 rulings.append(ruling)
-            await batch.save(conn, OUTBOX, WIRING, rulings)
+            samples = self.samples.choose(self.rules.book, [(one.occasion, one.skipped) for one in rulings], now)
+            await batch.save(conn, OUTBOX, WIRING, rulings, samples)
         return rulings
 
     async def runs(self) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from domain.rules.admission import RATE, link
+from domain.rules.followed_rules import PAGE
 from tests.integration.rules.house import HOOK, TASK, UPDATE, House, action, event, order
 
 
@@ -210,6 +211,39 @@ async def test_a_rule_that_this_release_cannot_read_is_quarantined_and_stops_no_
     assert json.loads(incident["detail"])["problems"] == ["/triggerField trigger-field"]
 
 
+async def test_a_quarantine_is_told_although_the_batch_that_found_it_was_rolled_back(house: House) -> None:
+    broken = await house.rule(UPDATE, name="broken")
+    await house.world.look("alter table workflow_rule_versions disable trigger user")
+    await house.world.look(
+        "update workflow_rule_versions set definition = replace(definition, 'ON_UPDATE', 'ON_FIELD_CHANGE') returning 1"
+    )
+    async with (await house.world.pool("worker")).acquire() as conn:
+        batch = conn.transaction()
+        await batch.start()
+        await conn.execute("select set_config('app.tenants', '{north}', true)")
+        await house.rules.read(conn, ["north"])
+        await batch.rollback()
+    assert await house.world.look("select from incidents") == []
+
+    for number in range(3):
+        await house.meet(event(f"e{number}", name="An"))
+    (incident,) = await house.world.look("select object_id, seen_count from incidents")
+    assert (incident["object_id"], incident["seen_count"]) == (broken, 1)
+
+
+@pytest.mark.requirement("trap-39")
+async def test_another_zone_of_the_tenant_counts_from_the_next_batch(house: House) -> None:
+    evening = datetime(2026, 1, 5, 20, tzinfo=UTC)
+    tomorrow = [{"fieldName": "at", "operator": "EQUALS", "value": "2026-01-06", "valueType": "DATE"}]
+    await house.rule(UPDATE, conditions=tomorrow)
+    await house.meet(event("e1", at=evening.isoformat()))
+    assert await house.runs() == []
+
+    await house.world.look("update tenants set zone = 'Asia/Ho_Chi_Minh' where tenant_id = 'north' returning 1")
+    await house.meet(event("e2", at=evening.isoformat()))
+    assert [run["occurrence"] for run in await house.runs()] == ["event|crm|e2"]
+
+
 async def test_another_tenants_rules_see_nothing(house: House) -> None:
     await house.rule(UPDATE)
     async with house.world.worker("south") as conn:
@@ -249,3 +283,29 @@ async def test_what_an_earlier_run_of_an_entity_asks_for_is_said_before_what_a_l
 
     told = [json.loads(row["payload"]) for row in await house.sent("UpdateField")]
     assert [one["value"] for one in told if one["entityId"] == "42"] == ["1a", "1b", "2a", "2b"]
+
+
+@pytest.mark.requirement("trap-7")
+async def test_a_rule_with_a_group_is_read_as_it_was_saved(house: House) -> None:
+    group = [
+        {"fieldName": "vip", "operator": "EQUALS", "value": True, "valueType": "BOOLEAN", "logicalOperator": "OR"},
+        {"fieldName": "name", "operator": "EQUALS", "value": "An"},
+    ]
+    await house.rule(UPDATE, conditions=[{"fieldName": "name", "operator": "IS_NOT_NULL"}, {"group": group}])
+    await house.meet(event("e1", name="An", vip=False), event("e2", "43", name="Bo", vip=False))
+    assert await house.world.look("select kind, summary from incidents") == []
+    assert [run["entity_id"] for run in await house.runs()] == ["42"]
+
+
+@pytest.mark.requirement("trap-39")
+async def test_more_rules_than_a_page_holds_are_all_read_and_followed(house: House) -> None:
+    made = [await house.rule(UPDATE, name=f"Rule {number}", conditions=OTHER) for number in range(PAGE + 3)]
+    await house.change_rule(made[0], {"name": "First", "triggerType": "ON_UPDATE", "entityType": "LEAD", "actions": [TASK]})
+    await house.meet(event("e1", name="An"))
+    assert len(house.rules.book.rules) == PAGE + 3
+    await house.change_rule(made[-1], {"name": "Last", "triggerType": "ON_UPDATE", "entityType": "LEAD", "actions": [TASK]})
+    await house.meet(event("e2", name="An"))
+    assert sorted(run["rule_name"] for run in await house.runs()) == ["First", "First", "Last"]
+
+
+OTHER = [{"fieldName": "name", "operator": "EQUALS", "value": "Bo"}]

@@ -1,6 +1,6 @@
 """The operations about rules and their runs (RU-14): their part of the table in `api.routes`."""
 
-from api import answers, rules
+from api import answers, rule_runs, rule_trials, rules
 from api.door import Route
 from domain.rules.commands import MAY_EDIT, MAY_READ
 
@@ -28,7 +28,7 @@ def rule_routes() -> tuple[Route, ...]:
         Route(
             "POST",
             _RULES + "/test",
-            rules.try_rule,
+            rule_trials.try_rule,
             MAY_READ,
             answers.TrialView,
             problems=("RuleRefused",),
@@ -70,14 +70,14 @@ def rule_routes() -> tuple[Route, ...]:
         ),
         Route("GET", _RULE + "/versions", rules.list_rule_versions, MAY_READ, answers.RuleVersions, missing="RuleNotFound"),
         Route("GET", _RULE + "/graph", rules.show_graph, MAY_READ, answers.RuleGraph, missing="RuleNotFound"),
-        Route("POST", _RULE + "/simulate", rules.simulate_rule, MAY_READ, answers.Simulation, missing="RuleNotFound"),
-        Route("POST", _RULE + "/explain", rules.explain_rule, MAY_READ, answers.Explanation, missing="RuleNotFound"),
-        Route("GET", _RULE + "/logs", rules.list_runs, MAY_READ, answers.RunPage, missing="RuleNotFound"),
-        Route("GET", _RUN, rules.get_run, MAY_READ, answers.RunDetail, missing="RunNotFound"),
+        Route("POST", _RULE + "/simulate", rule_trials.simulate_rule, MAY_READ, answers.Simulation, missing="RuleNotFound"),
+        Route("POST", _RULE + "/explain", rule_trials.explain_rule, MAY_READ, answers.Explanation, missing="RuleNotFound"),
+        Route("GET", _RULE + "/logs", rule_runs.list_runs, MAY_READ, answers.RunPage, missing="RuleNotFound"),
+        Route("GET", _RUN, rule_runs.get_run, MAY_READ, answers.RunDetail, missing="RunNotFound"),
         Route(
             "POST",
             _RUN + "/cancel",
-            rules.cancel_run,
+            rule_runs.cancel_run,
             MAY_EDIT,
             answers.RunDetail,
             problems=("RunIsOver", "RunNotFound"),

@@ -91,7 +91,7 @@ def import_files(paths: Files, tenant: OfTenant, reason: Reason = None, lang: In
 def export(tenant: OfTenant) -> None:
     """Print the tenant's rules as a file that can be imported again."""
     found = within(tenant, lambda conn, _: reads.all_definitions(conn, tenant))
-    print(files.as_yaml(list(found.values())), end="")
+    print(files.as_yaml(found), end="")
 
 
 @app.command("enable")

@@ -81,6 +81,27 @@ async def test_a_problem_in_one_rule_keeps_all_of_them_out(house: House, rule: C
     await rule("lint", rule.file("b.yaml", [{**RULE, "triggerType": "SOON"}]), expect=1)
 
 
+@pytest.mark.requirement("RU-8", "RU-14")
+async def test_rules_of_a_file_start_each_other_by_name_and_travel_to_another_tenant(house: House, rule: Commands) -> None:
+    def starting(target: str) -> dict[str, Any]:
+        return {"actionType": "TRIGGER_WORKFLOW", "configuration": {"ruleName": target}}
+
+    told = [{**RULE, "name": "A", "actions": [starting("B")]}, {**RULE, "name": "B", "actions": [starting("A")]}]
+    made = await rule.of_north("import", rule.file("a.yaml", told))
+    again = await rule.of_north("import", rule.file("a.yaml", told))
+    exported, _ = await rule("export", "--tenant", "north")
+    await rule("import", rule.file("b.yaml", yaml.safe_load(exported)), "--tenant", "south")
+    _, refused = await rule("import", rule.file("c.yaml", [{**told[0], "name": "C", "actions": [starting("D")]}]),
+                            "--tenant", "south", expect=1)  # fmt: skip
+
+    assert [one["outcome"] for one in made + again] == ["created", "created", "unchanged", "unchanged"]
+    assert (await rule.of_north("show", "A"))["rule"]["actions"][0]["configuration"] == {"ruleId": made[1]["id"]}
+    south = json.loads((await rule("list", "--tenant", "south"))[0])
+    assert {one["name"] for one in south} == {"A", "B"}
+    assert not {one["id"] for one in south} & {one["id"] for one in made}
+    assert "/0/actions/0/configuration/ruleName: rule-name" in refused
+
+
 @pytest.mark.requirement("RU-14", "trap-42")
 async def test_a_rule_is_tried_and_explained_and_nothing_is_written(house: House, rule: Commands) -> None:
     await rule.of_north("import", rule.file("a.yaml", [RULE]))

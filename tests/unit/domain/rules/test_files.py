@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from domain.rules.files import as_yaml, lint, read_rules
+from domain.rules.references import with_ids, with_names
 from schemas.rules import RuleDefinition
 
 USE_CASES = Path(__file__).parents[4] / "definitions/rules/use-cases.yaml"
@@ -42,6 +43,37 @@ def test_a_file_that_holds_no_rules_says_so_in_both_languages(tmp_path: Path, te
 def test_what_was_exported_reads_as_the_same_rules(tmp_path: Path) -> None:
     before = [RuleDefinition.model_validate(one.document) for one in read_rules(USE_CASES)[0]]
     file = tmp_path / "exported.yaml"
-    file.write_text(as_yaml(before))
+    file.write_text(as_yaml({str(number): told for number, told in enumerate(before)}))
 
     assert [RuleDefinition.model_validate(one.document) for one in read_rules(file)[0]] == before
+
+
+def caller_of(name: str, target: str, **told: object) -> dict[str, object]:
+    started = {"actionType": "TRIGGER_WORKFLOW", "configuration": {"ruleName": target}}
+    return {"name": name, "triggerType": "ON_CREATE", "entityType": "LEAD", "actions": [started], **told}
+
+
+@pytest.mark.requirement("RU-8", "trap-30")
+def test_rules_of_a_file_name_each_other_and_a_circle_is_a_warning(tmp_path: Path) -> None:
+    file = tmp_path / "rules.yaml"
+    file.write_text(yaml.safe_dump([caller_of("A", "B"), caller_of("B", "A"), caller_of("C", "stored elsewhere")]))
+    rules, _ = read_rules(file)
+
+    assert [(row["pointer"], row["code"], row["severity"]) for row in lint(rules)] == [
+        ("/0", "circle", "warning"),
+        ("/1", "circle", "warning"),
+    ]
+
+
+def test_a_file_names_rules_and_stored_ones_know_each_other_by_id() -> None:
+    document = caller_of("A", "B")
+
+    found, missing = with_ids(document, {"B": "id-of-b"})
+    assert RuleDefinition.model_validate(found).actions[0].configuration == {"ruleId": "id-of-b"}
+    assert (missing, with_ids(document, {})[1]) == ([], ["/actions/0/configuration/ruleName"])
+    assert with_names(found, {"id-of-b": "B"}) == document
+
+
+@pytest.mark.parametrize("document", [None, [], {"actions": 5}, {"actions": [None]}, caller_of("A", "B", actions=[{}])])
+def test_words_that_are_no_rule_pass_untouched(document: object) -> None:
+    assert with_ids(document, {"B": "b"}) == (document, [])

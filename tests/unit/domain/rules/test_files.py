@@ -1,13 +1,17 @@
 """Rules in files, judged without a database."""
 
+import json
 from pathlib import Path
 
+import jsonschema_rs
 import pytest
 import yaml
 
 from domain.rules.files import as_yaml, lint, read_rules
 from domain.rules.references import with_ids, with_names
-from schemas.rules import RuleDefinition
+from schemas.rule_actions import CONFIGURATIONS
+from schemas.rule_files import rule_file_schema
+from schemas.rules import ActionType, RuleDefinition
 
 USE_CASES = Path(__file__).parents[4] / "definitions/rules/use-cases.yaml"
 
@@ -17,6 +21,30 @@ def test_the_documents_six_use_cases_can_be_written() -> None:
     rules, wrong = read_rules(USE_CASES)
 
     assert (len(rules), wrong, lint(rules)) == (6, [], [])
+
+
+@pytest.mark.requirement("RU-15")
+def test_a_file_names_the_schema_by_which_editors_complete_and_mark_it() -> None:
+    text, lead = USE_CASES.read_text(), "# yaml-language-server: $schema="
+    assert text.startswith(lead)
+    schema = json.loads((USE_CASES.parent / text.splitlines()[0].removeprefix(lead)).read_text())
+    validator = jsonschema_rs.Draft202012Validator(schema)
+
+    assert list(validator.iter_errors(yaml.safe_load(text))) == []
+    assert validator.is_valid([caller_of("A", "B")])
+    tag = {"actionType": "ADD_TAG", "configuration": {"tag": "hot"}}
+    for wrong in ({"actionType": "ADD_TAG", "configuration": {"tga": "hot"}}, {**tag, "retries": 3}, {"actionType": "SHOUT"}):
+        assert validator.is_valid([caller_of("A", "B", actions=[tag])])
+        assert not validator.is_valid([caller_of("A", "B", actions=[wrong])])
+    assert not validator.is_valid([caller_of("A", "B", triggerType="SOON")])
+
+
+@pytest.mark.parametrize("action_type", list(CONFIGURATIONS))
+def test_the_schema_knows_each_field_of_every_configuration(action_type: ActionType) -> None:
+    told = rule_file_schema()["$defs"][action_type]
+    names = {field.alias for field in CONFIGURATIONS[action_type].model_fields.values()}
+    assert told["properties"].keys() - {"ruleName"} == names
+    assert told["additionalProperties"] is False
 
 
 def test_every_problem_of_a_file_is_told_with_its_place(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from domain.entities.candidates import candidates
+from domain.entities.kinds import sensitive_fields
 from domain.rules import reads, store, trying
 from domain.rules.change import Change
 from domain.rules.compiling import CompiledRule, compile_rule
@@ -13,7 +14,7 @@ from domain.rules.explaining import explain
 from domain.rules.known_names import calendar_of
 from domain.rules.problems import Language
 from domain.rules.store import RuleVersion, StoredRule
-from domain.rules.trying import Trial
+from domain.rules.trying import Surroundings, Trial
 from domain.rules.verdicts import Verdict, verdict_of
 from domain.rules.wordings import read_wordings
 from runtime.sql import Connection
@@ -31,9 +32,12 @@ class Answer:
 
 async def trials_of(conn: Connection, rule: CompiledRule, changes: Iterable[Change], now: datetime) -> list[Trial]:
     """The rule tried on each change; what it needs is looked up once."""
-    calendar = await calendar_of(conn, rule.tenant_id)
-    wordings = (await read_wordings(conn, [rule])).get(rule.tenant_id, {})
-    return [trying.try_rule(rule, change, now, calendar, wordings) for change in changes]
+    surroundings = Surroundings(
+        await calendar_of(conn, rule.tenant_id),
+        (await read_wordings(conn, [rule])).get(rule.tenant_id, {}),
+        await sensitive_fields(conn, rule.tenant_id, rule.definition.entity_type),
+    )
+    return [trying.try_rule(rule, change, now, surroundings) for change in changes]
 
 
 async def trial_of(conn: Connection, rule: CompiledRule, change: Change, now: datetime) -> Trial:
@@ -67,13 +71,14 @@ async def why(
 
 
 def trial_row(trial: Trial, change: Change, language: Language) -> Mapping[str, Any]:
-    """For answers."""
+    """For answers; values of sensitive fields are left out."""
+    hides = trial.sensitive.hides
     return {
         "entityId": change.entity_id,
         "fires": trial.fires,
         "triggered": trial.triggered,
-        "explanation": explain(trial.trace, language),
-        "trace": trial.trace.as_json(),
+        "explanation": explain(trial.trace, language, hides=hides),
+        "trace": trial.trace.as_json(hides),
         "actions": [trying.action_row(action) for action in trial.actions],
     }
 

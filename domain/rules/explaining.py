@@ -4,9 +4,10 @@ import json
 from typing import Any
 
 from domain.fields.paths import MISSING
+from domain.fields.sensitive import HIDDEN
 from domain.rules.operators import CHANGES
 from domain.rules.problems import Language
-from domain.rules.showing import HIDDEN, Hides, shown, shown_leaf, shows_all
+from domain.rules.showing import Hides, shown, shown_leaf, shows_all
 from domain.rules.tracing import Observed, Trace
 from schemas.rules import Operator
 

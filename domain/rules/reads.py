@@ -1,10 +1,12 @@
 """Runs and rules as people ask for them; nothing is changed here, save by `cancel_run`. SQL in store.sql."""
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from domain.effects.commands import cancel
+from domain.entities.kinds import sensitive_fields
 from domain.outbox import Outbox
 from domain.rules import run_store
 from domain.rules.change import Change
@@ -16,6 +18,7 @@ from domain.rules.runs import FINAL, Result, settle
 from domain.rules.runs import cancel as cancel_waiting
 from domain.rules.starting import OWNER, Match, event_occurrence
 from domain.rules.store import StoredRule
+from domain.rules.tracing import hidden_again
 from runtime.sql import Connection, load_queries
 from schemas.caller import Caller
 from schemas.errors import Rejected
@@ -33,8 +36,13 @@ async def list_runs(
 
 
 async def find_run(conn: Connection, tenant_id: str, rule_id: str, run_id: str) -> Mapping[str, Any] | None:
+    """One run; its trace without the values of fields that are sensitive by now."""
     row: Mapping[str, Any] | None = await queries.find_log(conn, tenant_id=tenant_id, rule_id=rule_id, id=run_id)
-    return row
+    if row is None or row["trace"] is None:
+        return row
+    sensitive = await sensitive_fields(conn, tenant_id, row["entity_type"])
+    trace = hidden_again(json.loads(row["trace"]), sensitive.hides)
+    return {**row, "trace": json.dumps(trace, ensure_ascii=False)}
 
 
 async def all_definitions(conn: Connection, tenant_id: str) -> dict[str, RuleDefinition]:

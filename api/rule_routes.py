@@ -1,6 +1,6 @@
 """The operations about rules and their runs (RU-14): their part of the table in `api.routes`."""
 
-from api import answers, rule_runs, rule_trials, rules
+from api import answers, rule_explanations, rule_runs, rule_trials, rules
 from api.door import Route
 from domain.rules.commands import MAY_EDIT, MAY_READ
 
@@ -71,7 +71,16 @@ def rule_routes() -> tuple[Route, ...]:
         Route("GET", _RULE + "/versions", rules.list_rule_versions, MAY_READ, answers.RuleVersions, missing="RuleNotFound"),
         Route("GET", _RULE + "/graph", rules.show_graph, MAY_READ, answers.RuleGraph, missing="RuleNotFound"),
         Route("POST", _RULE + "/simulate", rule_trials.simulate_rule, MAY_READ, answers.Simulation, missing="RuleNotFound"),
-        Route("POST", _RULE + "/explain", rule_trials.explain_rule, MAY_READ, answers.Explanation, missing="RuleNotFound"),
+        Route(
+            "POST",
+            _RULE + "/explain",
+            rule_explanations.explain_rule,
+            MAY_READ,
+            answers.Explanation,
+            problems=("EventNotFound", "RunNotFound", "SubjectErased"),
+            takes=("Access-Reason",),
+            missing="RuleNotFound",
+        ),
         Route("GET", _RULE + "/logs", rule_runs.list_runs, MAY_READ, answers.RunPage, missing="RuleNotFound"),
         Route("GET", _RUN, rule_runs.get_run, MAY_READ, answers.RunDetail, missing="RunNotFound"),
         Route(

@@ -35,7 +35,7 @@ async def get_run(request: DoorRequest, rule_id: RuleId, run_id: RunId) -> Respo
 
     async def effect(conn: Connection) -> Response:
         row = await reads.find_run(conn, request.principal.tenant_id, str(rule_id), str(run_id))
-        return json_answer(_run_detail(row)) if row else request.refuse(_no_run(run_id))
+        return json_answer(_run_detail(row)) if row else request.refuse(no_run(run_id))
 
     return await request.in_transaction(effect)
 
@@ -62,5 +62,6 @@ def _run_detail(row: Mapping[str, Any]) -> dict[str, Any]:
 _TEXTS = (("input", "input_data"), ("output", "output_data"), ("trace", "trace"))
 
 
-def _no_run(run_id: RunId) -> Rejected:
+def no_run(run_id: RunId | None) -> Rejected:
+    """The answer where a rule has no such run."""
     return Rejected("RunNotFound", f"There is no run {run_id} of this rule.")

@@ -1,4 +1,4 @@
-"""What rules would do, and why they did or not, over HTTP.
+"""What rules would do, over HTTP; why they did or not is in `api.rule_explanations`.
 
 Everything here runs in a read-only transaction: nothing that it touches can be written, whatever the code does (trap 42).
 """
@@ -10,7 +10,7 @@ from starlette.responses import Response
 from api.door import DoorRequest, json_answer
 from api.problems import Problem
 from api.rule_access import language_of, now_of, reading, with_rule
-from api.rule_inputs import AcceptLanguage, ExplainBody, RuleId, SimulateBody, TrialBody, TriedChange
+from api.rule_inputs import AcceptLanguage, RuleId, SimulateBody, TrialBody, TriedChange
 from domain.rules import asking, commands, reads, store
 from domain.rules.change import Change
 from domain.rules.compiling import compile_rule
@@ -42,7 +42,7 @@ async def try_rule(request: DoorRequest, body: TrialBody, accept_language: Accep
             if stored is None:
                 return request.refuse(commands.not_found(str(body.rule_id)))
             rule = await reads.compiled(conn, stored)
-        change = _change(tenant, rule.definition, body.change, now)
+        change = change_tried(tenant, rule.definition, body.change, now)
         return json_answer(asking.trial_row(await asking.trial_of(conn, rule, change, now), change, language))
 
     return await reading(request, effect)
@@ -56,7 +56,7 @@ async def simulate_rule(
 
     async def answer(conn: Connection, stored: StoredRule) -> Response:
         rule, now = await reads.compiled(conn, stored), await now_of(conn)
-        changes = [_change(stored.tenant_id, rule.definition, change, now) for change in body.changes]
+        changes = [change_tried(stored.tenant_id, rule.definition, change, now) for change in body.changes]
         if not changes:
             changes = await asking.as_they_are(conn, rule, now, body.most)
         trials = list(zip(changes, await asking.trials_of(conn, rule, changes, now), strict=True))
@@ -66,28 +66,8 @@ async def simulate_rule(
     return await with_rule(request, rule_id, answer, read_only=True)
 
 
-async def explain_rule(
-    request: DoorRequest, rule_id: RuleId, body: ExplainBody, accept_language: AcceptLanguage = None
-) -> Response:
-    """Why did the rule fire, or not, for this event? Answered with the version of the event's time."""
-    language = language_of(accept_language)
-
-    async def answer(conn: Connection, stored: StoredRule) -> Response:
-        change = _change(stored.tenant_id, stored.definition, body.change, await now_of(conn))
-        told = await asking.why(conn, stored, change, version=body.version, source=body.source, event_id=body.event_id)
-        return json_answer(
-            {
-                **asking.trial_row(told.trial, change, language),
-                "verdict": told.verdict.sentence(language),
-                "version": told.version.version,
-                "runId": told.run_id,
-            }
-        )
-
-    return await with_rule(request, rule_id, answer, read_only=True)
-
-
-def _change(tenant: str, told: RuleDefinition, tried: TriedChange, now: datetime) -> Change:
+def change_tried(tenant: str, told: RuleDefinition, tried: TriedChange, now: datetime) -> Change:
+    """The change as an event of the rule's entity type would tell it."""
     return Change(
         tenant_id=tenant,
         entity_type=told.entity_type,

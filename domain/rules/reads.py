@@ -16,13 +16,13 @@ from domain.rules.folding import finished_event
 from domain.rules.known_names import calendar_of
 from domain.rules.runs import FINAL, Result, settle
 from domain.rules.runs import cancel as cancel_waiting
-from domain.rules.starting import OWNER, Match, event_occurrence
+from domain.rules.starting import OWNER, event_occurrence, run_id_of
 from domain.rules.store import StoredRule
 from domain.rules.tracing import hidden_again
 from runtime.sql import Connection, load_queries
 from schemas.caller import Caller
 from schemas.errors import Rejected
-from schemas.rules import RuleDefinition, TriggerType
+from schemas.rules import RuleDefinition
 
 queries = load_queries(__file__, "store.sql")
 
@@ -58,14 +58,13 @@ async def compiled(conn: Connection, rule: StoredRule, definition: RuleDefinitio
 
 
 async def run_of_event(
-    conn: Connection, rule: CompiledRule, change: Change, source: str | None, event_id: str | None
-) -> str | None:
-    """The run that the rule made of this event, if it made one."""
+    conn: Connection, rule_id: str, change: Change, source: str | None, event_id: str | None
+) -> Mapping[str, Any] | None:
+    """The run that the rule made of this event, or the row that says why it was held back; None without either."""
     if source is None or event_id is None:
         return None
-    match = Match(rule, TriggerType.ON_UPDATE, change, event_occurrence(source, event_id), "", change.occurred_at)
-    found = await run_store.existing_runs(conn, [match])
-    return next((run_id for _, run_id in found), None)
+    run_id = run_id_of(rule_id, change, event_occurrence(source, event_id))
+    return await find_run(conn, change.tenant_id, rule_id, str(run_id))
 
 
 async def cancel_run(

@@ -1,7 +1,7 @@
 """`casestream rule list | show | lint | import | export | enable | disable | graph | versions | runs`: a tenant's rules.
 
 Runs as cs_api, the only role that may write rules, and within one tenant. What a rule would do is in
-`runtime.cli.rule_trials`, on the same `app`.
+`runtime.cli.rule_trials`, why it did or not in `runtime.cli.rule_explanations`, on the same `app`.
 """
 
 from collections.abc import Mapping, Sequence

@@ -123,6 +123,8 @@ class RuleSettings(_Section):
     """Workflow rules."""
 
     most_per_tenant: int = Field(10_000, ge=1, le=1_000_000, description="Most rules of a tenant; the next one is refused.")
+    search_records: int = Field(500_000, ge=1, le=100_000_000, description="Most records read to find an event by its id.")
+    search_seconds: float = Field(20, gt=0, le=600, description="Most seconds spent to find an event by its id.")
 
 
 class HousekeepingSettings(_Section):

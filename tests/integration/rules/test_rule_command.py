@@ -115,6 +115,10 @@ async def test_a_rule_is_tried_and_explained_and_nothing_is_written(house: House
     await rule("explain", "Large", foreign, "--tenant", "north", expect=3)
     assert (await rule.of_north("simulate", "Large"))["fires"] == 0
     assert await rule.of_north("runs", "Large") == await house.runs() == []
+    _, told = await rule("explain", "Large", "--event", "e1", "--tenant", "north", expect=3)
+    assert "--reason" in told
+    await rule("explain", "Large", small, "--run", "x", "--tenant", "north", expect=3)
+    await rule("explain", "Large", "--run", "x", "--tenant", "north", expect=1)
 
 
 @pytest.mark.requirement("RU-14")

@@ -11,10 +11,11 @@ import typer
 from domain.rules import asking, reads, sought
 from domain.rules.problems import Language
 from domain.rules.sought import TOPIC, Sought, Told, told_by
-from runtime.cli import operating, output
+from runtime.cli import operating
 from runtime.cli.rule import app
 from runtime.cli.rule_access import InLanguage, OfTenant, WhichRule, editor, is_id, language_of, rule_of, within
 from runtime.cli.rule_trials import change_in, now_of, read_event
+from runtime.cli.rule_words import show_answer
 from runtime.settings import Settings
 from runtime.sql import Connection
 from runtime.topic_search import Bounds, Search, search
@@ -47,16 +48,16 @@ def explain(
         raise ConfigurationError(["FILE, --event, --run: say one of them"])
     language = language_of(lang)
     if run is not None:
-        output.show_record(_of_run(which, tenant, run, language))
+        show_answer(_of_run(which, tenant, run, language))
     elif file is not None:
-        output.show_record(_of_file(which, tenant, file, source, version, language))
+        show_answer(_of_file(which, tenant, file, source, version, language))
     else:
         assert event is not None
         if not (reason or "").strip():
             raise ConfigurationError(["--reason: say why you read the event; it goes to the audit log"])
         around = at.replace(tzinfo=UTC) if at is not None else None
         named = (event, source, entity, around)
-        output.show_record(_of_event(which, tenant, named, str(reason), version, language))
+        show_answer(_of_event(which, tenant, named, str(reason), version, language))
 
 
 def _of_run(which: str, tenant: str, run_id: str, language: Language) -> Row:
@@ -100,7 +101,7 @@ def _of_event(
     wanted, bounds = within(tenant, begin, reading=False)
     found = asyncio.run(_look(wanted, bounds))
     if found.found is None:
-        raise operating.refuse(sought.not_found(wanted, found.looked_at, complete=found.complete))
+        raise NotFound(sought.not_found(wanted, found.looked_at, complete=found.complete).message)
     event = found.found
 
     async def judge(conn: Connection, _: Settings) -> Row:

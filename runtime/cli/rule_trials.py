@@ -12,9 +12,9 @@ from pydantic import ValidationError
 from domain.rules import asking, reads
 from domain.rules.change import Change, change_of
 from domain.rules.store import StoredRule
-from runtime.cli import output
 from runtime.cli.rule import app
 from runtime.cli.rule_access import InLanguage, OfTenant, WhichRule, language_of, rule_of, within
+from runtime.cli.rule_words import show_answer, show_simulation
 from runtime.settings import Settings
 from runtime.sql import Connection
 from schemas.entities import EntityChangeEvent
@@ -34,7 +34,7 @@ def try_rule(which: WhichRule, file: EventFile, tenant: OfTenant, lang: InLangua
         change = change_in(rule, told, now)
         return asking.trial_row(await asking.trial_of(conn, await reads.compiled(conn, rule), change, now), change, language)
 
-    output.show_record(within(tenant, work))
+    show_answer(within(tenant, work))
 
 
 @app.command("simulate")
@@ -54,7 +54,7 @@ def simulate(
         firing = [asking.trial_row(trial, change, language) for change, trial in trials if trial.fires]
         return {"lookedAt": len(trials), "fires": len(firing), "examples": firing[:_EXAMPLES]}
 
-    output.show_record(within(tenant, work))
+    show_simulation(within(tenant, work))
 
 
 def read_event(file: Path) -> dict[str, Any]:

@@ -30,9 +30,9 @@ class Commands:
             "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
         }
 
-    async def __call__(self, *words: str, expect: int = 0) -> tuple[str, str]:
+    async def __call__(self, *words: str, expect: int = 0, output: str = "json") -> tuple[str, str]:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "runtime.cli", "--output", "json", "rule", *words, env=self._environ, cwd=ROOT,
+            sys.executable, "-m", "runtime.cli", "--output", output, "rule", *words, env=self._environ, cwd=ROOT,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         out, err = await asyncio.wait_for(process.communicate(), 300)

@@ -8,10 +8,10 @@ from typing import Any
 
 from api import answers, cases, directory, events, health, incidents, work_items
 from api.door import Route
-from api.mapping_routes import mapping_routes
+from api.mapping_routes import MAPPING_ROUTES
 from api.outgoing_routes import outgoing_routes
-from api.rebuild_routes import rebuild_routes
-from api.rule_routes import rule_routes
+from api.rebuild_routes import REBUILD_ROUTES
+from api.rule_routes import RULE_ROUTES
 from domain.cases.decisions import MAY_LIST as MAY_LIST_CASES
 from domain.cases.decisions import MAY_READ as MAY_READ_CASES
 from domain.cases.decisions import MAY_STORE as MAY_STORE_CASES
@@ -266,9 +266,9 @@ ROUTES: tuple[Route, ...] = (
         missing="IncidentNotFound",
     ),
     *outgoing_routes(READERS, ADMINS),
-    *rule_routes(),
-    *mapping_routes(),
-    *rebuild_routes(),
+    *RULE_ROUTES,
+    *MAPPING_ROUTES,
+    *REBUILD_ROUTES,
     Route("GET", "/livez", health.livez, None, answers.Health),
     Route("GET", "/readyz", health.readyz, None, answers.Health, responses=_NOT_READY),
     Route("GET", "/healthz", health.healthz, None, answers.Health, responses=_NOT_READY),

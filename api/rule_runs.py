@@ -44,7 +44,7 @@ async def cancel_run(request: DoorRequest, rule_id: RuleId, run_id: RunId) -> Re
     """What of the run has not begun never will; calls in flight go on."""
 
     async def effect(conn: Connection) -> Response:
-        now: datetime = await conn.fetchval("select csnow_of()")
+        now: datetime = await conn.fetchval("select cs_now()")
         outcome = await reads.cancel_run(conn, request.door.outbox, request.caller(), str(rule_id), str(run_id), now)
         return request.refuse(outcome) if isinstance(outcome, Rejected) else json_answer(_run_detail(outcome))
 

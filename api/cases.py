@@ -19,6 +19,7 @@ from api.door import DoorRequest, json_answer
 from api.inputs import CaseId, Cursor, Limit, NewSnapshot
 from api.problems import Problem
 from api.raw_members import raw_member
+from api.reasons import LONGEST_REASON, REASON, reason_of
 from api.transactions import transaction
 from api.views import Position, Row, answer_page, view_of
 from domain.cases import commands, reads
@@ -32,13 +33,11 @@ from schemas.errors import Rejected
 from schemas.models import Identifier
 
 PATH = "/api/v1/cases"
-REASON = "Access-Reason"
-_LONGEST_REASON = 500
 
 Version = Annotated[int | None, Query(ge=1, lt=2**63, description="A version; the latest when absent")]
 Reason = Annotated[
     str | None,
-    Query(min_length=1, max_length=_LONGEST_REASON, description=f"Why the data is read; or send {REASON}"),
+    Query(min_length=1, max_length=LONGEST_REASON, description=f"Why the data is read; or send {REASON}"),
 ]
 
 
@@ -81,7 +80,7 @@ async def remove_case(request: DoorRequest, case_id: CaseId) -> Response:
 async def read_case(request: DoorRequest, case_id: CaseId, version: Version = None, reason: Reason = None) -> Response:
     """The decrypted latest version, or a named one. Say why, in the query or in a header: it goes to the audit log with your
     name. Sensitive fields are masked unless the role `case-reader-sensitive` is yours."""
-    why, keys, caller = _reason(request, reason), _keys(request), request.caller()
+    why, keys, caller = reason_of(request, reason), _keys(request), request.caller()
     async with transaction(request.door.pool, caller.tenant_id) as conn:
         place = await commands.find_key(conn, caller, case_id, version=version)
     if place is not None:
@@ -146,13 +145,6 @@ def _keys(request: DoorRequest) -> Keys:
     if request.door.keys is None:
         raise Problem("TemporarilyUnavailable", "This process has no key ring; ask another one.")
     return request.door.keys
-
-
-def _reason(request: DoorRequest, asked: str | None) -> str:
-    given = (asked or request.headers.get(REASON, "")).strip()
-    if not given or len(given) > _LONGEST_REASON or "\x00" in given:
-        raise Problem("ReasonRequired", f"Say why you read it, as ?reason= or {REASON}, in 1 to {_LONGEST_REASON} characters.")
-    return given
 
 
 _stored_view = view_of(answers.CaseStored)

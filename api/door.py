@@ -4,6 +4,7 @@
 the roles before it reads a byte of the body, so a stranger learns nothing and costs nothing.
 """
 
+import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -55,6 +56,8 @@ class Door:
     enclosure: Enclosure
     # The statements of a table version; they are made in another room, so whoever wires the process brings them.
     statements_of: "StatementsOf | None"
+    # Searches of a topic read much: a few at a time.
+    searching: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
 
 
 StatementsOf = Callable[[TableSpec, int], Sequence[str]]

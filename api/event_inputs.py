@@ -2,16 +2,26 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, StrictBool, StringConstraints, Tag
+from pydantic import AfterValidator, Discriminator, Field, StrictBool, StringConstraints, Tag
 
 from api.inputs import Input, Moment
 from api.problems import BATCH_OF_EVENTS, ONE_EVENT
 from domain.entities.accepting import MOST_EVENTS, Offered
+from domain.fields.paths import PathRefused, parse_path
 from schemas.caller import Caller
 from schemas.entities import ChangeType, EntityChangeEvent
 from schemas.envelope import MAX_CAUSATION
 from schemas.models import Code, FieldPath, Identifier, TenantId, Version
 
+
+def _readable(path: str) -> str:
+    try:
+        return parse_path(path).text
+    except PathRefused as error:
+        raise ValueError(str(error)) from None
+
+
+ReadablePath = Annotated[FieldPath, AfterValidator(_readable)]
 Link = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f,]+$")]
 
 
@@ -66,3 +76,7 @@ class EntityTypePut(Input):
     managed: StrictBool
     stage_field: Annotated[FieldPath | None, Field(description="Left out: the built-in one")] = None
     status_field: Annotated[FieldPath | None, Field(description="Left out: the built-in one")] = None
+    sensitive_fields: Annotated[
+        tuple[ReadablePath, ...] | None,
+        Field(max_length=200, description="Values that nobody is shown. Left out: as they are", examples=[["email", "phone"]]),
+    ] = None

@@ -43,8 +43,16 @@ class Input(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
 
 
+class AboutEntity(Input):
+    """The entity that something is about, by type and id."""
+
+    entity_type: Annotated[Code, Field(examples=["LEAD"])]
+    entity_id: Identifier
+
+
 class NewWorkItem(Input):
-    """The create screen (S3 12.1). `draft` saves without sending; `workItemId` may be chosen by the caller."""
+    """The create screen (S3 12.1). `draft` saves without sending; `workItemId` may be chosen by the caller. Actions on an
+    item that names an entity in `relatedTo` count as that entity's activity."""
 
     work_item_id: UUID | None = None
     title: Annotated[Text, Field(min_length=1, max_length=500)]
@@ -59,6 +67,7 @@ class NewWorkItem(Input):
     due_at: Moment | None = None
     assignee_id: Identifier | None = None
     follower_ids: Annotated[tuple[Identifier, ...], Field(max_length=100)] = ()
+    related_to: AboutEntity | None = None
     draft: StrictBool = False
     occurred_at: Moment | None = None
 

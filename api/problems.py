@@ -132,6 +132,7 @@ CATALOGUE: dict[str, ProblemType] = {
     "IfMatchRequired": ProblemType(428, "If-Match is needed"),
     "ConflictState": ProblemType(409, "The object has changed since it was read", also=(412,)),
     # rules
+    "EventNotFound": ProblemType(404, "There is no such event in the topic, or it was not reached"),
     "RuleNotFound": ProblemType(404, "There is no such rule"),
     "RuleRefused": ProblemType(422, "The rule has problems"),
     "RunIsOver": ProblemType(409, "The run has ended"),
@@ -156,7 +157,7 @@ CATALOGUE: dict[str, ProblemType] = {
     "CaseRemoved": ProblemType(410, "The case was removed"),
     "SubjectErased": ProblemType(410, "The subject was erased"),
     "SnapshotUnreadable": ProblemType(500, "The stored snapshot cannot be decrypted"),
-    "ReasonRequired": ProblemType(400, "Reading decrypted data needs a reason"),
+    "ReasonRequired": ProblemType(400, "Reading data about persons needs a reason"),
     # entities
     "TenantMismatch": ProblemType(403, "The event names another tenant than the token"),
     "ManagedEntityType": ProblemType(409, "Entities of this type are changed by commands only"),

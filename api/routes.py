@@ -6,10 +6,12 @@ Roles here open the door; what an action needs beyond that is decided by its sub
 
 from typing import Any
 
-from api import answers, cases, directory, events, health, incidents, mappings, path_checks, reindex, work_items
+from api import answers, cases, directory, events, health, incidents, work_items
 from api.door import Route
+from api.mapping_routes import MAPPING_ROUTES
 from api.outgoing_routes import outgoing_routes
-from api.rule_routes import rule_routes
+from api.rebuild_routes import REBUILD_ROUTES
+from api.rule_routes import RULE_ROUTES
 from domain.cases.decisions import MAY_LIST as MAY_LIST_CASES
 from domain.cases.decisions import MAY_READ as MAY_READ_CASES
 from domain.cases.decisions import MAY_STORE as MAY_STORE_CASES
@@ -25,8 +27,6 @@ _CASE = _CASES + "/{case_id}"
 _ENTITY_TYPES = "/api/v1/entity-types"
 _INCIDENTS = "/api/v1/incidents"
 _INCIDENT = _INCIDENTS + "/{incident_id}"
-_MAPPINGS = "/api/v1/mappings"
-_MAPPING = _MAPPINGS + "/{class_name}"
 _ACTION_CODES = (
     "InvalidAction",
     "InvalidTransition",
@@ -43,30 +43,6 @@ READERS = frozenset[str](MAY_READ)
 EDITORS = frozenset[str](MAY_EDIT)
 ADMINS = frozenset({"admin"})
 OPERATORS = frozenset({"operator", "admin"})
-# Mappings are the installation's, for all tenants: a tenant's admin is no editor of them.
-MAPPING_EDITORS = frozenset({"mapping-editor"})
-MAPPING_READERS = MAPPING_EDITORS | {"mapping-reader"}
-# Tables of cases are the installation's too: who rebuilds or switches one does it for all tenants.
-REBUILDERS = frozenset({"projection-operator"})
-REBUILD_READERS = REBUILDERS | {"projection-reader"}
-_REINDEX = "/api/v1/reindex"
-_REBUILD = _REINDEX + "/{rebuild_id}"
-
-
-def _rebuild_order(verb: str, endpoint: Any, answer: Any, status: int, *problems: str) -> Route:
-    """What may be asked of one rebuild: all of them take a body and an optional key, and are audited."""
-    return Route(
-        "POST",
-        f"{_REBUILD}/{verb}",
-        endpoint,
-        REBUILDERS,
-        answer,
-        status=status,
-        problems=problems,
-        takes=("Idempotency-Key",),
-        gives=("Idempotency-Replayed", *(("Location",) if status == 202 else ())),
-        missing="RebuildNotFound",
-    )
 
 
 ROUTES: tuple[Route, ...] = (
@@ -290,138 +266,9 @@ ROUTES: tuple[Route, ...] = (
         missing="IncidentNotFound",
     ),
     *outgoing_routes(READERS, ADMINS),
-    *rule_routes(),
-    Route(
-        "GET",
-        _MAPPINGS,
-        mappings.list_mappings,
-        MAPPING_READERS,
-        answers.MappingPage,
-        problems=("InvalidCursor",),
-        gives=("Link",),
-    ),
-    Route(
-        "GET", _MAPPING, mappings.get_mapping, MAPPING_READERS, answers.MappingView, gives=("ETag",), missing="MappingNotFound"
-    ),
-    Route(
-        "PUT",
-        _MAPPING + "/draft",
-        mappings.put_mapping_draft,
-        MAPPING_EDITORS,
-        answers.MappingChanged,
-        problems=("MappingRefused", "IfMatchRequired"),
-        takes=("If-Match",),
-        gives=("ETag",),
-    ),
-    Route(
-        "POST",
-        _MAPPING + "/publish",
-        mappings.publish_mapping,
-        MAPPING_EDITORS,
-        answers.MappingChanged,
-        problems=("MappingRefused", "NoDraft"),
-        takes=("If-Match required",),
-        gives=("ETag",),
-        missing="MappingNotFound",
-    ),
-    Route(
-        "POST",
-        _MAPPING + "/disable",
-        mappings.disable_mapping,
-        MAPPING_EDITORS,
-        answers.MappingChanged,
-        problems=("MappingRefused", "NotEnabled"),
-        takes=("If-Match required",),
-        gives=("ETag",),
-        missing="MappingNotFound",
-    ),
-    Route(
-        "GET",
-        _MAPPING + "/versions",
-        mappings.list_mapping_versions,
-        MAPPING_READERS,
-        answers.MappingVersionPage,
-        problems=("InvalidCursor",),
-        gives=("Link",),
-        missing="MappingNotFound",
-    ),
-    Route("GET", _MAPPING + "/diff", mappings.diff_mapping, MAPPING_READERS, answers.MappingDiff, missing="MappingNotFound"),
-    Route(
-        "GET",
-        _MAPPING + "/resolve",
-        mappings.resolve_mapping,
-        MAPPING_READERS,
-        answers.ResolvedMapping,
-        missing="MappingNotFound",
-    ),
-    Route("GET", _MAPPING + "/ddl", mappings.show_ddl, MAPPING_READERS, answers.MappingDdl, missing="MappingNotFound"),
-    Route(
-        "POST",
-        _MAPPING + "/check-path",
-        path_checks.check_path,
-        MAPPING_EDITORS,
-        answers.PathChecked,
-        problems=("PathRefused", "CaseNotFound"),
-        missing="MappingNotFound",
-    ),
-    Route(
-        "POST",
-        _REINDEX,
-        reindex.order_rebuild,
-        REBUILDERS,
-        answers.RebuildView,
-        status=202,
-        problems=("RebuildRunning",),
-        takes=("Idempotency-Key",),
-        gives=("Location", "Idempotency-Replayed"),
-    ),
-    Route(
-        "GET",
-        _REINDEX,
-        reindex.list_rebuilds,
-        REBUILD_READERS,
-        answers.RebuildPage,
-        problems=("InvalidCursor",),
-        gives=("Link",),
-    ),
-    Route("GET", _REBUILD, reindex.show_rebuild, REBUILD_READERS, answers.RebuildDetail, missing="RebuildNotFound"),
-    Route(
-        "GET",
-        _REBUILD + "/events",
-        reindex.watch_rebuild,
-        REBUILD_READERS,
-        None,
-        missing="RebuildNotFound",
-        responses={
-            200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}, "description": "Progress, once a second"}
-        },
-    ),
-    _rebuild_order("cancel", reindex.cancel_rebuild, answers.RebuildView, 200, "RebuildNotThere"),
-    _rebuild_order("resume", reindex.resume_rebuild, answers.RebuildView, 200, "RebuildNotThere"),
-    _rebuild_order("verify", reindex.verify_rebuild, answers.OrderView, 202, "VersionNotReady", "NothingToCompareWith"),
-    _rebuild_order(
-        "switch",
-        reindex.switch_rebuild,
-        answers.OrderView,
-        202,
-        "VersionNotReady",
-        "ParityMissing",
-        "TrialVersion",
-        "AlreadyServing",
-    ),
-    _rebuild_order(
-        "switch-back", reindex.switch_back_rebuild, answers.OrderView, 202, "VersionNotReady", "NothingToSwitchBackTo"
-    ),
-    _rebuild_order(
-        "retire",
-        reindex.retire_rebuild,
-        answers.OrderView,
-        202,
-        "VersionNotReady",
-        "VersionServes",
-        "AlreadyRetired",
-        "RebuildRunning",
-    ),
+    *RULE_ROUTES,
+    *MAPPING_ROUTES,
+    *REBUILD_ROUTES,
     Route("GET", "/livez", health.livez, None, answers.Health),
     Route("GET", "/readyz", health.readyz, None, answers.Health, responses=_NOT_READY),
     Route("GET", "/healthz", health.healthz, None, answers.Health, responses=_NOT_READY),

@@ -6,10 +6,11 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import Header, Path, Query
-from pydantic import Field, StrictInt, WithJsonSchema
+from pydantic import Field, StrictInt, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
 
 from api.inputs import Input, Moment
-from schemas.models import Code, FieldPath, Identifier, Text
+from schemas.models import Code, EventIdentity, FieldPath, Identifier, Text
 from schemas.rules import ExecutionStatus
 
 RuleId = Annotated[UUID, Path(description="Id of the rule")]
@@ -69,9 +70,24 @@ class SimulateBody(Input):
 
 
 class ExplainBody(Input):
-    """An event, pasted, and the version of the rule that is asked; by default the one of the event's time."""
+    """What to explain: an event that is named by its id, one that is pasted, or a run.
+
+    A named event is looked for in its topic: `source`, `entityId` and `at` (about when it was sent) may be left out and make
+    that cheaper; the header Access-Reason says why. `version` asks another version than that of the event's time.
+    """
 
     event_id: Identifier | None = None
-    source: Identifier | None = None
-    change: TriedChange
+    source: EventIdentity | None = None
+    entity_id: Identifier | None = None
+    at: Moment | None = None
+    change: TriedChange | None = None
+    run_id: UUID | None = None
     version: Annotated[StrictInt, Field(ge=1, lt=2**31)] | None = None
+
+    @model_validator(mode="after")
+    def _asks_one_thing(self) -> "ExplainBody":
+        if self.run_id is not None and (self.change is not None or self.event_id is not None):
+            raise PydanticCustomError("one_thing", "send runId, or an event, not both")
+        if self.run_id is None and self.change is None and self.event_id is None:
+            raise PydanticCustomError("one_thing", "send eventId, change or runId")
+        return self

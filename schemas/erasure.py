@@ -79,7 +79,7 @@ COLUMNS: dict[str, dict[str, Rule]] = {
     "public.work_item_comments": _columns(none="tenant_id by_user source", delete="body"),
     "public.work_item_relations": _columns(none="tenant_id entity_type entity_id"),
     # Of an entity only its values may be about a person; they go with its row.
-    "public.entity_types": _columns(none="tenant_id entity_type stage_field status_field updated_by"),
+    "public.entity_types": _columns(none="tenant_id entity_type stage_field status_field sensitive_fields updated_by"),
     "public.entity_state": _columns(none="tenant_id entity_type entity_id subject_id", delete="entity_values"),
     "public.entity_activities": _columns(none="tenant_id entity_type entity_id"),
     "public.entity_commands": _columns(none="tenant_id entity_type entity_id command_id outcome"),

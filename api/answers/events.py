@@ -31,6 +31,7 @@ class EntityTypeView(Answer):
     status_field: str
     managed: bool
     managed_since: datetime | None
+    sensitive_fields: list[str]
     updated_at: datetime
     updated_by: str
 

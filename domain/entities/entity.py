@@ -6,6 +6,8 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
+from domain.fields.sensitive import NOTHING, Sensitive
+
 # (tenant, entity type, entity id)
 EntityKey = tuple[str, str, str]
 Values = Mapping[str, Any]
@@ -42,6 +44,7 @@ class EntityKind:
     stage_field: str
     status_field: str
     managed_since: datetime | None = None
+    sensitive: Sensitive = NOTHING
 
     @property
     def managed(self) -> bool:

@@ -1,10 +1,11 @@
 """Entity types as a tenant has described them: stage and status field, and whether we manage the type."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from domain.audit import append
 from domain.entities.entity import EntityKind, default_kind
+from domain.fields.sensitive import Sensitive, sensitive_of
 from runtime.sql import Connection, load_queries
 
 queries = load_queries(__file__)
@@ -24,10 +25,18 @@ async def find_kinds(conn: Connection, wanted: Iterable[KindKey]) -> dict[KindKe
         else []
     )
     described = {
-        (row["tenant_id"], row["entity_type"]): EntityKind(row["stage_field"], row["status_field"], row["managed_since"])
+        (row["tenant_id"], row["entity_type"]): EntityKind(
+            row["stage_field"], row["status_field"], row["managed_since"], sensitive_of(row["sensitive_fields"])
+        )
         for row in rows
     }
     return {key: described.get(key) or default_kind(key[1]) for key in keys}
+
+
+async def sensitive_fields(conn: Connection, tenant_id: str, entity_type: str) -> Sensitive:
+    """The fields of a type whose values nobody is shown."""
+    key = (tenant_id, entity_type)
+    return (await find_kinds(conn, [key]))[key].sensitive
 
 
 async def list_kinds(
@@ -45,9 +54,13 @@ async def put_kind(
     managed: bool,
     stage_field: str | None = None,
     status_field: str | None = None,
+    sensitive_fields: Sequence[str] | None = None,
     actor: str,
 ) -> dict[str, Any]:
-    """Describe a type; a field left out is the built-in one. Raises asyncpg.ForeignKeyViolationError for an unknown tenant."""
+    """Describe a type; a stage or status field left out is the built-in one, sensitive fields left out stay as they are.
+
+    `sensitive_fields`: paths that can be read. Raises asyncpg.ForeignKeyViolationError for an unknown tenant.
+    """
     built_in = default_kind(entity_type)
     row = await queries.put_kind(
         conn,
@@ -56,6 +69,7 @@ async def put_kind(
         stage_field=stage_field or built_in.stage_field,
         status_field=status_field or built_in.status_field,
         managed=managed,
+        sensitive_fields=None if sensitive_fields is None else list(sensitive_fields),
         updated_by=actor,
     )
     await append(
@@ -65,6 +79,11 @@ async def put_kind(
         action="entity-type.put",
         object_type="entity_type",
         object_id=entity_type,
-        detail={"managed": managed, "stageField": row["stage_field"], "statusField": row["status_field"]},
+        detail={
+            "managed": managed,
+            "stageField": row["stage_field"],
+            "statusField": row["status_field"],
+            "sensitiveFields": row["sensitive_fields"],
+        },
     )
     return dict(row)

@@ -5,7 +5,8 @@ and a sentence for each; nothing is saved then. Runs that began under an older v
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -44,44 +45,62 @@ class Wish:
     language: Language = "en"
 
 
-async def judge(conn: Connection, tenant_id: str, document: object) -> tuple[RuleDefinition | None, list[Problem]]:
-    """A rule as somebody sent it, and everything that is wrong with it."""
+async def judge(
+    conn: Connection, tenant_id: str, document: object, *, beside: AbstractSet[str] = frozenset()
+) -> tuple[RuleDefinition | None, list[Problem]]:
+    """A rule as somebody sent it, and everything that is wrong with it. `beside`: ids of rules that are saved with it."""
     calendar = await calendar_of(conn, tenant_id)
     try:
         definition = RuleDefinition.model_validate(document)
     except ValidationError:
         return check_document(document, KnownNames(), calendar.zone)
     known = await read_known(conn, tenant_id, named(definition))
+    known = replace(known, rules=(known.rules or frozenset()) | beside)
     return definition, check(definition, known, calendar.zone)
 
 
 async def create_rule(
-    conn: Connection, caller: Caller, document: object, wish: Wish, *, most: int, is_active: bool = True
+    conn: Connection,
+    caller: Caller,
+    document: object,
+    wish: Wish,
+    *,
+    most: int,
+    is_active: bool = True,
+    rule_id: str | None = None,
+    beside: AbstractSet[str] = frozenset(),
 ) -> Saved | Rejected:
-    """A new rule; `most`: how many a tenant may have."""
+    """A new rule; `most`: how many a tenant may have; `beside`: ids of rules that are saved in the same transaction."""
     if MAY_EDIT.isdisjoint(caller.roles):
         return _denied()
     generation, rules = await store.begin_change(conn, caller.tenant_id)
     if rules >= most:
         return Rejected("TooManyRules", f"The tenant has {rules} rules, the limit is {most}: remove one that is not needed.")
-    definition, problems = await judge(conn, caller.tenant_id, document)
+    definition, problems = await judge(conn, caller.tenant_id, document, beside=beside)
     if definition is None or errors(problems):
         return refused(problems, wish.language)
-    edit = Edit(caller.tenant_id, str(uuid7()), definition, is_active, caller.user_id, wish.reason)
+    edit = Edit(caller.tenant_id, rule_id or str(uuid7()), definition, is_active, caller.user_id, wish.reason)
     await store.insert_rule(conn, edit, generation)
     await follow_edit(conn, edit, 1)
     return await _saved(conn, caller, edit, "rule.created", problems)
 
 
 async def replace_rule(
-    conn: Connection, caller: Caller, rule_id: str, document: object, wish: Wish, expected: int | None
+    conn: Connection,
+    caller: Caller,
+    rule_id: str,
+    document: object,
+    wish: Wish,
+    expected: int | None,
+    *,
+    beside: AbstractSet[str] = frozenset(),
 ) -> Saved | Rejected:
     """Another version of a rule. `expected`: the version that the caller saw; None takes whatever is there."""
     found = await _changing(conn, caller, rule_id, expected)
     if isinstance(found, Rejected):
         return found
     rule, generation = found
-    definition, problems = await judge(conn, caller.tenant_id, document)
+    definition, problems = await judge(conn, caller.tenant_id, document, beside=beside)
     if definition is None or errors(problems):
         return refused(problems, wish.language)
     edit = Edit(caller.tenant_id, rule.id, definition, rule.is_active, caller.user_id, wish.reason)

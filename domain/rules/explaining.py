@@ -1,14 +1,20 @@
 """A trace in words, in Vietnamese or English: what a person reads who asks "why did it not fire?"."""
 
 import json
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from domain.fields.paths import MISSING
+from domain.fields.sensitive import HIDDEN
+from domain.rules.conditions import Leaf
 from domain.rules.operators import CHANGES
 from domain.rules.problems import Language
-from domain.rules.showing import HIDDEN, Hides, shown, shown_leaf, shows_all
+from domain.rules.showing import Hides, shown, shown_leaf, shows_all
 from domain.rules.tracing import Observed, Trace
 from schemas.rules import Operator
+
+if TYPE_CHECKING:
+    from domain.rules.compiling import CompiledRule
 
 
 def explain(trace: Trace, language: Language = "en", *, hides: Hides = shows_all) -> list[str]:
@@ -17,6 +23,23 @@ def explain(trace: Trace, language: Language = "en", *, hides: Hides = shows_all
     verdict = "fired" if trace.matched else "held-before" if trace.held_before else "did-not-fire"
     lines = [words[verdict], words["joined"].format(shown(trace.rule.tree, language, hides))]
     return lines + [line_of(item, language, hides) for item in trace.conditions]
+
+
+def explain_stored(
+    rule: "CompiledRule", trace: Mapping[str, Any], language: Language, *, hides: Hides = shows_all
+) -> list[str]:
+    """The same of a trace as a run has kept it. `rule`: the version that ran."""
+    words, leaves = WORDS[language], {leaf.pointer: leaf for leaf in rule.leaves}
+    verdict = "fired" if trace["matched"] else "held-before" if trace.get("heldBefore") else "did-not-fire"
+    lines = [words[verdict], words["joined"].format(shown(rule.tree, language, hides))]
+    kept = [(leaves.get(row["pointer"]), row) for row in trace["conditions"]]
+    return lines + [line_of(_observed(leaf, row), language, hides) for leaf, row in kept if leaf is not None]
+
+
+def _observed(leaf: Leaf, row: Mapping[str, Any]) -> Observed:
+    names = ("old", "new") if leaf.operator in CHANGES else ("saw",)
+    seen = tuple(row.get(name, MISSING) for name in names)
+    return Observed(leaf, seen if leaf.operator in CHANGES else seen[0], row["met"], row["decided"], row["why"])
 
 
 def line_of(item: Observed, language: Language, hides: Hides = shows_all) -> str:

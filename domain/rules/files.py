@@ -5,7 +5,8 @@ Everything that is wrong is told at once with file and pointer; then nothing is 
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,11 @@ import yaml
 from domain.rules import commands, reads, store
 from domain.rules.checking import check_document
 from domain.rules.commands import Saved, Wish, as_document
+from domain.rules.graph import circles_through, edges_of
 from domain.rules.known import KnownNames
-from domain.rules.problems import Language, Problem, errors
+from domain.rules.problems import Language, Problem, Severity, errors
+from domain.rules.references import BY_ID, BY_NAME, with_ids, with_names
+from runtime.ids import uuid7
 from runtime.sql import Connection
 from schemas.caller import Caller
 from schemas.errors import Rejected
@@ -62,9 +66,17 @@ def read_rules(file: Path, language: Language = "en") -> tuple[list[Written], li
 
 def lint(rules: Sequence[Written], language: Language = "en") -> list[Row]:
     """What can be said without a database: names that would have to be looked up are not checked."""
-    found = _twice(rules, language)
+    found, definitions = _twice(rules, language), dict[str, RuleDefinition]()
     for one in rules:
-        found += _rows(one, check_document(one.document, KnownNames())[1], language)
+        # Here a rule's name is its id; one that no rule of the files has may be a stored rule's.
+        definition, problems = check_document(with_ids(one.document, {})[0], KnownNames())
+        found += _rows(one, problems, language)
+        if definition is not None:
+            definitions[definition.name] = definition
+    edges = edges_of(definitions)
+    for one in rules:
+        if one.name in definitions and circles_through(one.name, edges):
+            found.append(_row(one.file, f"/{one.place}", "circle", language, severity="warning"))
     return found
 
 
@@ -73,25 +85,29 @@ async def import_rules(
 ) -> list[Imported] | list[Row]:
     """All of them, or none and every problem: rows where something is wrong, and then the caller rolls back.
 
-    One that says what is stored stays as it is.
+    One that says what is stored stays as it is. Rules may name each other in any order and in circles.
     """
     stored = await reads.all_definitions(conn, caller.tenant_id)
-    names = Counter(told.name for told in stored.values())
-    ids = {told.name: rule_id for rule_id, told in stored.items()}
-    wrong, definitions = _twice(rules, wish.language), []
+    counted = Counter(told.name for told in stored.values())
+    ids = {told.name: rule_id for rule_id, told in stored.items() if counted[told.name] == 1}
+    ids |= {one.name: str(uuid7()) for one in rules if one.name is not None and one.name not in counted}
+    beside = frozenset(ids.values())
+    wrong, definitions = _twice(rules, wish.language), list[tuple[Written, RuleDefinition]]()
     for one in rules:
-        definition, problems = await commands.judge(conn, caller.tenant_id, one.document)
-        wrong += _rows(one, errors(problems), wish.language)
-        if names[one.name or ""] > 1:
+        document, missing = with_ids(one.document, ids)
+        definition, problems = await commands.judge(conn, caller.tenant_id, document, beside=beside)
+        unnamed = {place.replace(BY_NAME, BY_ID) for place in missing}
+        wrong += _rows(one, [problem for problem in errors(problems) if problem.pointer not in unnamed], wish.language)
+        wrong += [_row(one.file, f"/{one.place}{place}", "rule-name", wish.language) for place in missing]
+        if counted[one.name or ""] > 1:
             wrong.append(_row(one.file, f"/{one.place}/name", "ambiguous", wish.language))
         if definition is not None:
-            definitions.append((one, definition))
+            definitions.append((replace(one, document=document), definition))
     if wrong:
         return wrong
-    done: list[Imported] = []
+    save, done = _Saving(conn, caller, wish, most, stored, beside), list[Imported]()
     for one, definition in definitions:
-        rule_id = ids.get(definition.name)
-        outcome = await _save(conn, caller, one, definition, rule_id, stored, wish, most)
+        outcome = await save(one, definition, ids[definition.name])
         if isinstance(outcome, Rejected):
             refused: Row = {"file": one.file, "pointer": f"/{one.place}", "code": outcome.code, "message": outcome.message}
             return [refused]
@@ -99,23 +115,29 @@ async def import_rules(
     return done
 
 
-async def _save(
-    conn: Connection,
-    caller: Caller,
-    one: Written,
-    definition: RuleDefinition,
-    rule_id: str | None,
-    stored: Mapping[str, RuleDefinition],
-    wish: Wish,
-    most: int,
-) -> Imported | Rejected:
-    if rule_id is None:
-        saved = await commands.create_rule(conn, caller, one.document, wish, most=most)
-        return _imported(saved, "created")
-    if as_document(store.numbered(stored[rule_id])) == as_document(store.numbered(definition)):
-        rule = await store.find_rule(conn, caller.tenant_id, rule_id)
-        return commands.not_found(rule_id) if rule is None else _imported(Saved(rule), "unchanged")
-    return _imported(await commands.replace_rule(conn, caller, rule_id, one.document, wish, None), "changed")
+@dataclass(frozen=True, slots=True)
+class _Saving:
+    """Saves one rule of a file after the other; `stored`: the rules as they were before, by id."""
+
+    conn: Connection
+    caller: Caller
+    wish: Wish
+    most: int
+    stored: Mapping[str, RuleDefinition]
+    beside: AbstractSet[str]
+
+    async def __call__(self, one: Written, definition: RuleDefinition, rule_id: str) -> Imported | Rejected:
+        conn, caller, document = self.conn, self.caller, one.document
+        if rule_id not in self.stored:
+            saved = await commands.create_rule(
+                conn, caller, document, self.wish, most=self.most, rule_id=rule_id, beside=self.beside
+            )
+            return _imported(saved, "created")
+        if as_document(store.numbered(self.stored[rule_id])) == as_document(store.numbered(definition)):
+            rule = await store.find_rule(conn, caller.tenant_id, rule_id)
+            return commands.not_found(rule_id) if rule is None else _imported(Saved(rule), "unchanged")
+        changed = await commands.replace_rule(conn, caller, rule_id, document, self.wish, None, beside=self.beside)
+        return _imported(changed, "changed")
 
 
 def _imported(saved: Saved | Rejected, outcome: str) -> Imported | Rejected:
@@ -124,9 +146,11 @@ def _imported(saved: Saved | Rejected, outcome: str) -> Imported | Rejected:
     return Imported(saved.rule.id, saved.rule.definition.name, saved.rule.version, outcome)
 
 
-def as_yaml(definitions: Sequence[RuleDefinition]) -> str:
-    """A file that can be imported again."""
-    documents: list[Any] = [as_document(definition) for definition in definitions]
+def as_yaml(rules: Mapping[str, RuleDefinition]) -> str:
+    """A file that can be imported again, here and elsewhere. `rules`: by id."""
+    counted = Counter(told.name for told in rules.values())
+    names = {rule_id: told.name for rule_id, told in rules.items() if counted[told.name] == 1}
+    documents: list[Any] = [with_names(as_document(told), names) for told in rules.values()]
     return yaml.safe_dump(documents, sort_keys=False, allow_unicode=True, width=120)
 
 
@@ -144,15 +168,23 @@ def _rows(one: Written, problems: Sequence[Problem], language: Language) -> list
     return [{"file": one.file, **row, "pointer": f"/{one.place}{row['pointer']}"} for row in told]
 
 
-def _row(file: str, pointer: str, code: str, language: Language) -> Row:
+def _row(file: str, pointer: str, code: str, language: Language, *, severity: Severity = "error") -> Row:
     english, vietnamese = SENTENCES[code]
     message = vietnamese if language == "vi" else english
-    return {"file": file, "pointer": pointer, "code": code, "severity": "error", "message": message}
+    return {"file": file, "pointer": pointer, "code": code, "severity": severity, "message": message}
 
 
 SENTENCES: Mapping[str, tuple[str, str]] = {
     "yaml": ("The file is no YAML.", "Tệp không phải YAML."),
     "list": ("The file must be a list of rules.", "Tệp phải là một danh sách quy tắc."),
     "twice": ("Another rule of these files has this name.", "Một quy tắc khác trong các tệp này đã có tên này."),
+    "rule-name": (
+        "No rule of these files has this name, and not exactly one rule of the tenant.",
+        "Không quy tắc nào trong các tệp có tên này, và cũng không có đúng một quy tắc đã lưu có tên này.",
+    ),
+    "circle": (
+        "The rule can come back to itself; the loop guard ends that and opens an incident.",
+        "Quy tắc có thể tự kích hoạt lại chính nó; bộ chặn vòng lặp sẽ dừng và mở sự cố.",
+    ),
     "ambiguous": ("The tenant has several rules of this name.", "Có nhiều quy tắc cùng tên này."),
 }

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from domain.fields.paths import PathRefused, parse_path
 from domain.rules.change import stage_field
 from schemas.rule_actions import TriggerWorkflow, UpdateField, configuration_of
-from schemas.rules import ActionSpec, ActionType, RuleDefinition, TriggerType
+from schemas.rules import ActionSpec, ActionType, Condition, RuleDefinition, TriggerType
 
 Way = Literal["triggers", "writes"]
 
@@ -69,7 +70,7 @@ def _edges(source: str, rule: RuleDefinition, action: ActionSpec, rules: Mapping
     field = told.field_name if isinstance(told, UpdateField) else _written_field(rule, action)
     if field is not None:
         for target, other in rules.items():
-            if other.entity_type == rule.entity_type and _watches(other, field):
+            if other.entity_type == rule.entity_type and _watches(other, field) and _may_become_true(other, field):
                 yield Edge(source, target, "writes", field)
 
 
@@ -85,6 +86,20 @@ def _watches(rule: RuleDefinition, field: str) -> bool:
     if rule.trigger_type is TriggerType.ON_FIELD_CHANGE:
         return rule.trigger_field == field
     return rule.trigger_type is TriggerType.ON_STAGE_CHANGE and field == (rule.trigger_field or stage_field(rule.entity_type))
+
+
+def _may_become_true(rule: RuleDefinition, field: str) -> bool:
+    """With `onBecomingTrue` a change of a field that no condition looks at cannot make the conditions true."""
+    return not rule.on_becoming_true or any(_looks_at(condition, field) for condition in rule.conditions)
+
+
+def _looks_at(condition: Condition, field: str) -> bool:
+    if condition.group is not None:
+        return any(_looks_at(one, field) for one in condition.group)
+    try:
+        return parse_path(condition.field_name or "").touches(field)
+    except PathRefused:
+        return True
 
 
 def _quiet(text: str) -> str:

@@ -1,10 +1,12 @@
 """Runs and rules as people ask for them; nothing is changed here, save by `cancel_run`. SQL in store.sql."""
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from domain.effects.commands import cancel
+from domain.entities.kinds import sensitive_fields
 from domain.outbox import Outbox
 from domain.rules import run_store
 from domain.rules.change import Change
@@ -14,12 +16,13 @@ from domain.rules.folding import finished_event
 from domain.rules.known_names import calendar_of
 from domain.rules.runs import FINAL, Result, settle
 from domain.rules.runs import cancel as cancel_waiting
-from domain.rules.starting import OWNER, Match, event_occurrence
+from domain.rules.starting import OWNER, event_occurrence, run_id_of
 from domain.rules.store import StoredRule
+from domain.rules.tracing import hidden_again
 from runtime.sql import Connection, load_queries
 from schemas.caller import Caller
 from schemas.errors import Rejected
-from schemas.rules import RuleDefinition, TriggerType
+from schemas.rules import RuleDefinition
 
 queries = load_queries(__file__, "store.sql")
 
@@ -33,8 +36,13 @@ async def list_runs(
 
 
 async def find_run(conn: Connection, tenant_id: str, rule_id: str, run_id: str) -> Mapping[str, Any] | None:
+    """One run; its trace without the values of fields that are sensitive by now."""
     row: Mapping[str, Any] | None = await queries.find_log(conn, tenant_id=tenant_id, rule_id=rule_id, id=run_id)
-    return row
+    if row is None or row["trace"] is None:
+        return row
+    sensitive = await sensitive_fields(conn, tenant_id, row["entity_type"])
+    trace = hidden_again(json.loads(row["trace"]), sensitive.hides)
+    return {**row, "trace": json.dumps(trace, ensure_ascii=False)}
 
 
 async def all_definitions(conn: Connection, tenant_id: str) -> dict[str, RuleDefinition]:
@@ -50,14 +58,13 @@ async def compiled(conn: Connection, rule: StoredRule, definition: RuleDefinitio
 
 
 async def run_of_event(
-    conn: Connection, rule: CompiledRule, change: Change, source: str | None, event_id: str | None
-) -> str | None:
-    """The run that the rule made of this event, if it made one."""
+    conn: Connection, rule_id: str, change: Change, source: str | None, event_id: str | None
+) -> Mapping[str, Any] | None:
+    """The run that the rule made of this event, or the row that says why it was held back; None without either."""
     if source is None or event_id is None:
         return None
-    match = Match(rule, TriggerType.ON_UPDATE, change, event_occurrence(source, event_id), "", change.occurred_at)
-    found = await run_store.existing_runs(conn, [match])
-    return next((run_id for _, run_id in found), None)
+    run_id = run_id_of(rule_id, change, event_occurrence(source, event_id))
+    return await find_run(conn, change.tenant_id, rule_id, str(run_id))
 
 
 async def cancel_run(

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from domain.entities.entity import EntityKind
+from domain.entities.kinds import KindKey, find_kinds
 from domain.rules.admission import Guard
 from domain.rules.runs import FINAL, ActionState, Run
 from domain.rules.sampling import Sample
@@ -81,18 +83,21 @@ async def save_guards(conn: Connection, guards: Mapping[GuardKey, Guard]) -> Non
 async def insert_runs(conn: Connection, runs: Sequence[NewRun]) -> None:
     """Write new runs and count them in their rules' statistics; what is over already counts as ended too."""
     if runs:
-        await queries.insert_runs(conn, runs=json.dumps([_new_row(run) for run in runs]))
+        kinds = await _kinds_of(conn, [run.match for run in runs])
+        await queries.insert_runs(conn, runs=json.dumps([_new_row(run, kinds) for run in runs]))
         await add_statistics(conn, [(run.match.change.tenant_id, run.match.rule.rule_id, 1, run.run.status, 1) for run in runs])
 
 
 async def insert_held(conn: Connection, held: Sequence[Held]) -> None:
     """Rows of rules that matched and were held back: SKIPPED, with the reason, counted nowhere."""
-    await _insert_skipped(conn, [_skipped_row(one.match, one.at, one.refused.reason) for one in held])
+    kinds = await _kinds_of(conn, [one.match for one in held])
+    await _insert_skipped(conn, [_skipped_row(one.match, one.at, one.refused.reason, kinds) for one in held])
 
 
 async def insert_samples(conn: Connection, samples: Sequence[Sample]) -> None:
     """Rows of rules that did not match, under ids of their own: they keep no run from ever beginning."""
-    rows = [{**_skipped_row(one.match, one.at, one.why), "id": str(one.id), "sampled": True} for one in samples]
+    kinds = await _kinds_of(conn, [one.match for one in samples])
+    rows = [{**_skipped_row(one.match, one.at, one.why, kinds), "id": str(one.id), "sampled": True} for one in samples]
     await _insert_skipped(conn, rows)
 
 
@@ -145,8 +150,14 @@ def _guard_columns(keys: Sequence[GuardKey]) -> dict[str, list[str]]:
     return dict(zip(("tenant_ids", "rule_ids", "entity_keys"), map(list, zip(*keys, strict=True)), strict=True))
 
 
-def _new_row(new: NewRun) -> dict[str, Any]:
-    return {**_told_of(new.match, new.started_at), "actions_total": len(new.run.actions), **_progress(new.run, new.started_at)}
+Kinds = Mapping[KindKey, EntityKind]
+
+
+async def _kinds_of(conn: Connection, matches: Sequence[Match]) -> Kinds:
+    """The entity types, which say what no trace may hold."""
+    if not matches:
+        return {}
+    return await find_kinds(conn, {(match.change.tenant_id, match.change.entity_type) for match in matches})
 
 
 async def _insert_skipped(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -154,15 +165,24 @@ async def _insert_skipped(conn: Connection, rows: Sequence[Mapping[str, Any]]) -
         await queries.insert_runs(conn, runs=json.dumps(rows))
 
 
-def _skipped_row(match: Match, at: datetime, why: str) -> dict[str, Any]:
+def _new_row(new: NewRun, kinds: Kinds) -> dict[str, Any]:
+    return {
+        **_told_of(new.match, new.started_at, kinds),
+        "actions_total": len(new.run.actions),
+        **_progress(new.run, new.started_at),
+    }
+
+
+def _skipped_row(match: Match, at: datetime, why: str, kinds: Kinds) -> dict[str, Any]:
     ended = {"status": ExecutionStatus.SKIPPED, "completed_at": at.isoformat(), "error_message": why}
     counts = dict.fromkeys(("actions_total", "actions_completed", "actions_failed", "actions_skipped"), 0)
-    return {**_told_of(match, at), **ended, **counts}
+    return {**_told_of(match, at, kinds), **ended, **counts}
 
 
-def _told_of(match: Match, started_at: datetime) -> dict[str, Any]:
+def _told_of(match: Match, started_at: datetime, kinds: Kinds) -> dict[str, Any]:
     change, rule = match.change, match.rule
-    trace = rule.trace(change, match.sent_at)
+    hides = kinds[change.tenant_id, change.entity_type].sensitive.hides
+    trace = rule.trace(change, match.sent_at).as_json(hides)
     return {
         "tenant_id": change.tenant_id,
         "id": str(match.run_id),
@@ -176,7 +196,7 @@ def _told_of(match: Match, started_at: datetime) -> dict[str, Any]:
         "occurrence": match.occurrence,
         "started_at": started_at.isoformat(),
         "input_data": json.dumps({"eventId": change.event_id, "changeType": change.change_type}),
-        "trace": json.dumps(trace.as_json(), ensure_ascii=False, default=str),
+        "trace": json.dumps(trace, ensure_ascii=False, default=str),
         "causation": list(change.causation),
     }
 

@@ -5,6 +5,7 @@ from datetime import date, datetime
 from typing import Any
 
 from domain.fields.paths import Path
+from domain.fields.sensitive import HIDDEN
 from domain.fields.texts import text_of
 from domain.rules.conditions import Joined, Leaf, Node
 from domain.rules.moments import Moment
@@ -12,7 +13,6 @@ from domain.rules.operators import shape_of
 from domain.rules.problems import Language
 from schemas.rules import Operator, ValueType
 
-HIDDEN = "***"
 Hides = Callable[[Path], bool]
 
 

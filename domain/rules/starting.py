@@ -31,6 +31,12 @@ def event_occurrence(source: str, event_id: str) -> str:
     return f"event|{source}|{event_id}"
 
 
+def run_id_of(rule_id: str, change: Change, occurrence: str) -> UUID:
+    """The id of the run that a rule makes of an occurrence, if it makes one."""
+    parts = (change.tenant_id, rule_id, f"{change.entity_type}/{change.entity_id}", occurrence)
+    return uuid5(_NAMESPACE, "|".join(f"{len(part)}:{part}" for part in parts))
+
+
 @dataclass(frozen=True, slots=True)
 class Match:
     """A rule that wants to run. `occurrence`: what happened, the same text whenever it is told again; `sent_at`: when it was
@@ -45,10 +51,7 @@ class Match:
 
     @property
     def run_id(self) -> UUID:
-        change = self.change
-        entity = f"{change.entity_type}/{change.entity_id}"
-        parts = (change.tenant_id, self.rule.rule_id, entity, self.occurrence)
-        return uuid5(_NAMESPACE, "|".join(f"{len(part)}:{part}" for part in parts))
+        return run_id_of(self.rule.rule_id, self.change, self.occurrence)
 
     @property
     def entity_key(self) -> str:

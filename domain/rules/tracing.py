@@ -5,17 +5,18 @@ was in the way. Values can be hidden from a reader by path; the rest of the trac
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from domain.fields.paths import MISSING
+from domain.fields.paths import MISSING, PathRefused, parse_path
+from domain.fields.sensitive import HIDDEN
 from domain.rules.change import Change
 from domain.rules.conditions import Joined, Leaf, Node
 from domain.rules.judging import change_test
 from domain.rules.operators import CHANGES, FAMILY
-from domain.rules.showing import HIDDEN, Hides, shown_expected, shows_all
+from domain.rules.showing import Hides, shown_expected, shows_all
 from domain.rules.values import UNFIT, converter
 from schemas.rules import LogicalOperator
 
@@ -132,6 +133,24 @@ def _row(item: Observed, hidden: bool) -> dict[str, Any]:
         "decided": item.decided,
         "why": item.why,
     }
+
+
+def hidden_again(trace: Mapping[str, Any], hides: Hides) -> dict[str, Any]:
+    """A stored trace for somebody who reads it now: fields may have been marked since it was written."""
+    return {**trace, "conditions": [_hidden_row(row, hides) for row in trace["conditions"]]}
+
+
+def _hidden_row(row: Mapping[str, Any], hides: Hides) -> Mapping[str, Any]:
+    try:
+        hidden = hides(parse_path(row["field"]))
+    except PathRefused:
+        hidden = True
+    if not hidden:
+        return row
+    return {name: HIDDEN if name in _VALUES and value is not None else value for name, value in row.items()}
+
+
+_VALUES = frozenset({"expected", "saw", "old", "new"})
 
 
 def _told(value: Any, hidden: bool) -> Any:

@@ -7,13 +7,18 @@ for such a change, and did a run really come of it.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal, get_args
 
+from domain.rules.admission import Reason
 from domain.rules.problems import Language
 from domain.rules.store import RuleVersion
 from domain.rules.trying import Trial
+from schemas.rules import ExecutionStatus
 
-Code = Literal["too-young", "off", "other-trigger", "conditions", "held-before", "ran", "held-back"]
+Code = Literal[
+    "too-young", "off", "other-trigger", "conditions", "held-before", "ran", "held-back", "own-chain", "chain-depth", "rate",
+    "max-executions",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +33,20 @@ class Verdict:
         return vietnamese if language == "vi" else english
 
 
-def verdict_of(trial: Trial, version: RuleVersion, at: datetime, *, ran: bool) -> Verdict:
-    """`at`: when the event happened; `ran`: whether a run of it exists."""
-    if ran:
+def verdict_of_run(run: Mapping[str, Any] | None) -> Verdict | None:
+    """What a row of the log says by itself. A row that is only a sample of skipped events says nothing."""
+    if run is None:
+        return None
+    if run["status"] != ExecutionStatus.SKIPPED:
         return Verdict("ran")
+    reason = run["error_message"]
+    return Verdict(reason) if reason in REASONS else None
+
+
+def verdict_of(trial: Trial, version: RuleVersion, at: datetime, run: Mapping[str, Any] | None) -> Verdict:
+    """`at`: when the event was sent; `run`: its row in the log, if there is one."""
+    if (known := verdict_of_run(run)) is not None:
+        return known
     if version.created_at > at:
         return Verdict("too-young")
     if not version.is_active:
@@ -63,7 +78,24 @@ SENTENCES: Mapping[Code, tuple[str, str]] = {
         "Không kích hoạt: trước thay đổi điều kiện cũng đã thoả (onBecomingTrue).",
     ),
     "held-back": (
-        "Its conditions are met, but there is no run: it is not read yet, a limit or the loop guard held it, or it has no id.",
-        "Điều kiện thoả nhưng không có lần chạy: chưa được đọc, bị giới hạn hoặc chặn vòng lặp, hoặc chưa cho biết id.",
+        "Its conditions are met, but no run is known: it is not read yet, or its id and source were not told.",
+        "Điều kiện thoả nhưng không thấy lần chạy nào: chưa được đọc, hoặc chưa cho biết id và nguồn.",
+    ),
+    "own-chain": (
+        "It did not fire: the rule itself led to this event (loop guard).",
+        "Không kích hoạt: chính quy tắc này đã dẫn đến sự kiện (chặn vòng lặp).",
+    ),
+    "chain-depth": (
+        "It did not fire: too many rules had led to this event (loop guard).",
+        "Không kích hoạt: quá nhiều quy tắc nối tiếp nhau dẫn đến sự kiện (chặn vòng lặp).",
+    ),
+    "rate": (
+        "It did not fire: the rule had run too often for this entity within ten minutes (loop guard).",
+        "Không kích hoạt: quy tắc đã chạy quá nhiều lần cho đối tượng này trong mười phút (chặn vòng lặp).",
+    ),
+    "max-executions": (
+        "It did not fire: maxExecutionsPerEntity was reached for this entity.",
+        "Không kích hoạt: đối tượng này đã đạt maxExecutionsPerEntity.",
     ),
 }
+REASONS: frozenset[Reason] = frozenset(get_args(Reason))

@@ -135,7 +135,9 @@ FAMILIES: dict[str, Family] = {
     "projection": Family("runtime.cli.projection:app", "Table versions: rebuild, verify, switch, switch-back, retire."),
     "ddl": Family("runtime.cli.ddl:app", "Orders to the owner role: list, show, approve."),
     "case": Family("runtime.cli.case:app", "Cases: store, show, versions, remove."),
-    "rule": Family("runtime.cli.rule_trials:app", "Rules of a tenant: in files, in the database, and what they would do."),
+    "rule": Family(
+        "runtime.cli.rule_explanations:app", "Rules of a tenant: in files, in the database, and what they would do."
+    ),
     "entity-type": Family("runtime.cli.entity_type:app", "Entity types of a tenant: put, list; which ones are managed here."),
     "audit": Family("runtime.cli.audit:app", "The audit log's chain: verify."),
     "secret": Family("runtime.cli.secret:app", "Secrets that a tenant's webhooks use: set, list, remove."),

@@ -2,17 +2,19 @@
 
 import asyncio
 import getpass
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any
 
 import asyncpg
 import typer
 
 from domain.entities import kinds
+from domain.fields.paths import PathRefused, parse_path
 from runtime.cli import output
 from runtime.cli.exits import ExitCode
 from runtime.postgres import open_pool, tenants_transaction
 from runtime.settings import Settings
+from schemas.errors import ConfigurationError
 
 app = typer.Typer(no_args_is_help=True, help="Entity types of a tenant: put, list; which ones are managed here.")
 
@@ -27,8 +29,16 @@ def put(
     managed: Annotated[bool, typer.Option("--managed/--unmanaged", help="Whether its entities are changed by commands only")],
     stage_field: Annotated[str | None, typer.Option(help="Where ChangeStage writes; left out: the built-in one")] = None,
     status_field: Annotated[str | None, typer.Option(help="Where ChangeStatus writes; left out: the built-in one")] = None,
+    sensitive: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATH", help="A field whose values nobody is shown; repeat it. Left out: as they are"),
+    ] = None,
+    nothing_sensitive: Annotated[
+        bool, typer.Option("--nothing-sensitive", help="Take the marks of sensitive fields away")
+    ] = False,
 ) -> None:
     """Describe a type. Before a type becomes managed, its upstream must have stopped, and group entities have read it all."""
+    marked = [] if nothing_sensitive else _readable(sensitive) if sensitive else None
     try:
         row = _within(
             tenant,
@@ -39,6 +49,7 @@ def put(
                 managed=managed,
                 stage_field=stage_field,
                 status_field=status_field,
+                sensitive_fields=marked,
                 actor=getpass.getuser(),
             ),
         )
@@ -60,6 +71,18 @@ def list_(tenant: OfTenant) -> None:
         return found
 
     output.show_rows(_within(tenant, read))
+
+
+def _readable(paths: Sequence[str]) -> list[str]:
+    problems = list[str]()
+    for path in paths:
+        try:
+            parse_path(path)
+        except PathRefused as error:
+            problems.append(f"--sensitive {path}: {error}")
+    if problems:
+        raise ConfigurationError(problems)
+    return list(paths)
 
 
 def _within(tenant: str, act: Callable[[Any], Awaitable[Any]]) -> Any:

@@ -1,7 +1,7 @@
 """`casestream rule list | show | lint | import | export | enable | disable | graph | versions | runs`: a tenant's rules.
 
 Runs as cs_api, the only role that may write rules, and within one tenant. What a rule would do is in
-`runtime.cli.rule_trials`, on the same `app`.
+`runtime.cli.rule_trials`, why it did or not in `runtime.cli.rule_explanations`, on the same `app`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -94,7 +94,7 @@ def import_files(paths: Files, tenant: OfTenant, reason: Reason = None, lang: In
 def export(tenant: OfTenant) -> None:
     """Print the tenant's rules as a file that can be imported again."""
     found = within(tenant, lambda conn, _: reads.all_definitions(conn, tenant))
-    print(files.as_yaml(list(found.values())), end="")
+    print(files.as_yaml(found), end="")
 
 
 @app.command("enable")

@@ -66,7 +66,7 @@ def language_of(text: str) -> Language:
 
 async def rule_of(conn: Connection, tenant: str, which: str) -> StoredRule:
     """The rule of this id or name. Raises NotFound, or ConfigurationError where several have the name."""
-    ids = [which] if _is_id(which) else await _named(conn, tenant, which)
+    ids = [which] if is_id(which) else await _named(conn, tenant, which)
     if len(ids) > 1:
         raise ConfigurationError([f"RULE={which}: {len(ids)} rules have this name, say an id: {', '.join(ids)}"])
     found = await store.find_rule(conn, tenant, ids[0]) if ids else None
@@ -79,7 +79,8 @@ async def _named(conn: Connection, tenant: str, name: str) -> list[str]:
     return [rule_id for rule_id, told in (await reads.all_definitions(conn, tenant)).items() if told.name == name]
 
 
-def _is_id(text: str) -> bool:
+def is_id(text: str) -> bool:
+    """Whether it can be the id of a rule or a run."""
     try:
         UUID(text)
     except ValueError:

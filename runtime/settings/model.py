@@ -126,6 +126,8 @@ class RuleSettings(_Section):
     skips_shown_per_minute: int = Field(
         10, ge=0, le=600, description="Events that met no rule: as many of a tenant are logged with their trace each minute."
     )
+    search_records: int = Field(500_000, ge=1, le=100_000_000, description="Most records read to find an event by its id.")
+    search_seconds: float = Field(20, gt=0, le=600, description="Most seconds spent to find an event by its id.")
 
 
 class HousekeepingSettings(_Section):

@@ -153,6 +153,19 @@ async def test_an_admin_describes_entity_types(served: Served) -> None:
     assert (back.json()["managed"], back.json()["managedSince"]) == (False, None)
 
 
+async def test_sensitive_fields_stay_until_somebody_names_others(served: Served) -> None:
+    async def put(**body: object) -> httpx.Response:
+        told = {"managed": False, **body}
+        return await served.client.put(f"{TYPES}/LEAD", json=told, headers=served.headers(("admin",)))
+
+    assert (await put()).json()["sensitiveFields"] == []
+    marked = await put(sensitiveFields=["email", "address.city"])
+    assert marked.json()["sensitiveFields"] == (await put()).json()["sensitiveFields"] == ["email", "address.city"]
+    refused = await put(sensitiveFields=["email", "a..b"])
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/sensitiveFields/1")
+    assert (await put(sensitiveFields=[])).json()["sensitiveFields"] == []
+
+
 async def test_a_file_is_published_at_a_rate_and_once(served: Served, listening: Listening, tmp_path: Path) -> None:
     file = tmp_path / "changes.jsonl"
     lines = [change(f"e-{number}", tenantId=("north", "south")[number > 9]) for number in range(12)]

@@ -1,5 +1,6 @@
 """Rules over HTTP: every verb of RU-14, all problems at once in two languages, versions, trials that write nothing."""
 
+import json
 from typing import Any
 from uuid import uuid4
 
@@ -122,6 +123,35 @@ async def test_a_trial_says_what_would_happen_and_nothing_happens(editing: Editi
     assert (simulated.json()["lookedAt"], simulated.json()["fires"]) == (3, 2)
     assert [each["entityId"] for each in simulated.json()["examples"]] == ["50001", "99999"]
     assert await editing.counts() == before
+
+
+async def mark_sensitive(served: Served, *fields: str) -> None:
+    body = {"managed": False, "sensitiveFields": list(fields)}
+    answer = await served.client.put("/api/v1/entity-types/LEAD", json=body, headers=served.headers(("admin",)))
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.requirement("RU-12", "trap-42")
+async def test_no_answer_about_a_rule_shows_the_value_of_a_sensitive_field(editing: Editing) -> None:
+    hook = {"url": "https://hooks.example.com/x?of={{phone}}", "bodyTemplate": {"call": "{{phone}}", "was": "{{old.phone}}"}}
+    rule = await editing.create(
+        conditions=[BIG, {"fieldName": "phone", "operator": "STARTS_WITH", "value": "canary"}],
+        actions=[TELL, {"actionType": "CALL_WEBHOOK", "configuration": hook}],
+    )
+    await mark_sensitive(editing.served, "phone")
+    values = {"estimatedValue": 75_000, "phone": "canary-1"}
+    change = {"entityId": "7", "oldValues": {"phone": "canary-0"}, "newValues": values}
+
+    tried = await editing.send("POST", "/test", {"ruleId": rule["id"], "change": change})
+    simulated = await editing.send("POST", f"/{rule['id']}/simulate", {"changes": [change]})
+    explained = await editing.send("POST", f"/{rule['id']}/explain", {"change": change, "version": 1})
+
+    for answer in (tried, simulated, explained):
+        assert answer.status_code == 200
+        assert "canary" not in answer.text
+        assert "75000" in answer.text
+    assert tried.json()["fires"] is True
+    assert json.loads(tried.json()["actions"][1]["request"]["body"]) == {"call": "***", "was": "***"}
 
 
 @pytest.mark.requirement("RU-12")

@@ -51,6 +51,18 @@ async def test_a_creation_says_where_the_item_is(served: Served) -> None:
     assert found.headers["etag"] == answer.headers["etag"]
 
 
+@pytest.mark.requirement("RU-8")
+async def test_an_item_says_which_entity_it_is_about(served: Served) -> None:
+    created = await served.create({"relatedTo": {"entityType": "LEAD", "entityId": "42"}})
+    rows = await served.rows("select tenant_id, entity_type, entity_id, work_item_id::text from work_item_relations")
+    assert [tuple(row) for row in rows] == [("north", "LEAD", "42", created["workItemId"])]
+
+    half = {"title": "x", "relatedTo": {"entityType": "LEAD"}}
+    refused = await served.client.post(ITEMS, json=half, headers=served.headers(idempotency_key=str(uuid4())))
+    assert refused.status_code == 422
+    assert refused.json()["errors"][0]["pointer"] == "/relatedTo/entityId"
+
+
 @pytest.mark.requirement("WI-5", "WI-9")
 async def test_an_item_is_read_with_the_controls_of_its_screen(served: Served) -> None:
     created = await served.create({"description": "Smoke", "followerIds": ["binh"], "dueAt": "2026-05-01T10:00:00+07:00"})

@@ -30,9 +30,9 @@ class Commands:
             "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
         }
 
-    async def __call__(self, *words: str, expect: int = 0, form: str = "json") -> tuple[str, str]:
+    async def __call__(self, *words: str, expect: int = 0, output: str = "json") -> tuple[str, str]:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "runtime.cli", "--output", form, "rule", *words, env=self._environ, cwd=ROOT,
+            sys.executable, "-m", "runtime.cli", "--output", output, "rule", *words, env=self._environ, cwd=ROOT,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         out, err = await asyncio.wait_for(process.communicate(), 300)
@@ -81,6 +81,27 @@ async def test_a_problem_in_one_rule_keeps_all_of_them_out(house: House, rule: C
     await rule("lint", rule.file("b.yaml", [{**RULE, "triggerType": "SOON"}]), expect=1)
 
 
+@pytest.mark.requirement("RU-8", "RU-14")
+async def test_rules_of_a_file_start_each_other_by_name_and_travel_to_another_tenant(house: House, rule: Commands) -> None:
+    def starting(target: str) -> dict[str, Any]:
+        return {"actionType": "TRIGGER_WORKFLOW", "configuration": {"ruleName": target}}
+
+    told = [{**RULE, "name": "A", "actions": [starting("B")]}, {**RULE, "name": "B", "actions": [starting("A")]}]
+    made = await rule.of_north("import", rule.file("a.yaml", told))
+    again = await rule.of_north("import", rule.file("a.yaml", told))
+    exported, _ = await rule("export", "--tenant", "north")
+    await rule("import", rule.file("b.yaml", yaml.safe_load(exported)), "--tenant", "south")
+    _, refused = await rule("import", rule.file("c.yaml", [{**told[0], "name": "C", "actions": [starting("D")]}]),
+                            "--tenant", "south", expect=1)  # fmt: skip
+
+    assert [one["outcome"] for one in made + again] == ["created", "created", "unchanged", "unchanged"]
+    assert (await rule.of_north("show", "A"))["rule"]["actions"][0]["configuration"] == {"ruleId": made[1]["id"]}
+    south = json.loads((await rule("list", "--tenant", "south"))[0])
+    assert {one["name"] for one in south} == {"A", "B"}
+    assert not {one["id"] for one in south} & {one["id"] for one in made}
+    assert "/0/actions/0/configuration/ruleName: rule-name" in refused
+
+
 @pytest.mark.requirement("RU-14", "trap-42")
 async def test_a_rule_is_tried_and_explained_and_nothing_is_written(house: House, rule: Commands) -> None:
     await rule.of_north("import", rule.file("a.yaml", [RULE]))
@@ -94,6 +115,10 @@ async def test_a_rule_is_tried_and_explained_and_nothing_is_written(house: House
     await rule("explain", "Large", foreign, "--tenant", "north", expect=3)
     assert (await rule.of_north("simulate", "Large"))["fires"] == 0
     assert await rule.of_north("runs", "Large") == await house.runs() == []
+    _, told = await rule("explain", "Large", "--event", "e1", "--tenant", "north", expect=3)
+    assert "--reason" in told
+    await rule("explain", "Large", small, "--run", "x", "--tenant", "north", expect=3)
+    await rule("explain", "Large", "--run", "x", "--tenant", "north", expect=1)
 
 
 @pytest.mark.requirement("RU-14")
@@ -110,7 +135,7 @@ async def test_a_rule_is_switched_and_shown_by_name_and_told_apart_from_none(hou
 
 async def test_a_clean_file_is_told_so_and_a_broken_stored_rule_is_told_where(house: House, rule: Commands) -> None:
     file = rule.file("a.yaml", [RULE])
-    assert "no problem in 1 rule(s)" in (await rule("lint", file, form="table"))[1]
+    assert "no problem in 1 rule(s)" in (await rule("lint", file, output="table"))[1]
     await rule.of_north("import", file)
     await house.world.look("alter table workflow_rule_versions disable trigger user")
     await house.world.look(

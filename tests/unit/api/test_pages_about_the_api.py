@@ -3,18 +3,10 @@
 import re
 from pathlib import Path
 
+from api.mapping_routes import MAPPING_EDITORS, MAPPING_READERS
 from api.problems import CATALOGUE
-from api.routes import (
-    ADMINS,
-    EDITORS,
-    MAPPING_EDITORS,
-    MAPPING_READERS,
-    OPERATORS,
-    READERS,
-    REBUILD_READERS,
-    REBUILDERS,
-    ROUTES,
-)
+from api.rebuild_routes import REBUILD_READERS, REBUILDERS
+from api.routes import ADMINS, EDITORS, OPERATORS, READERS, ROUTES
 from domain.cases.decisions import MAY_LIST, MAY_READ
 from domain.entities.accepting import MAY_PUBLISH
 from domain.rules.commands import MAY_EDIT as MAY_EDIT_RULES

@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from domain.fields.paths import MISSING
+from domain.fields.sensitive import HIDDEN
 from domain.rules.explaining import WORDS, explain
-from domain.rules.showing import HIDDEN
 from tests.unit.domain.rules.writing import NOW, a_condition, a_rule, compiled, created, updated
 
 CONDITIONS = (

@@ -1,7 +1,7 @@
 """The published language: what `schemas/published/` must hold, rendered from the models and the registry.
 
-One JSON Schema for each message type, one for the envelope, one for files of case classes, one AsyncAPI 3 document. Rendering
-is pure and repeatable; `runtime.schema_files` compares with the files and writes them.
+One JSON Schema for each message type, for the envelope, for files of case classes and of flows, one AsyncAPI 3 document.
+Rendering is pure and repeatable; `runtime.schema_files` compares with the files and writes them.
 """
 
 import json
@@ -10,6 +10,7 @@ from typing import Any
 from schemas.asyncapi import document
 from schemas.case_classes import CaseClassFile
 from schemas.envelope import MAX_ATTRIBUTE_BYTES, SEQUENCE_DIGITS
+from schemas.flows import FlowDefinition
 from schemas.models import Payload
 from schemas.tenants import TENANT_PATTERN
 from schemas.types import MODELS
@@ -19,12 +20,13 @@ SUFFIX = ".schema.json"
 ASYNCAPI = "asyncapi.json"
 ENVELOPE = f"cloudevent{SUFFIX}"
 CASE_CLASSES = f"case-classes{SUFFIX}"
+FLOW = f"flow{SUFFIX}"
 
 
 def render() -> dict[str, str]:
     """File name -> text, for every generated file of `schemas/published/` (its `history/` is kept, never generated)."""
     files = {f"{name}{SUFFIX}": as_text(payload_schema(model)) for name, model in sorted(MODELS.items())}
-    more = {ENVELOPE: envelope_schema(), CASE_CLASSES: case_classes_schema(), ASYNCAPI: document()}
+    more = {ENVELOPE: envelope_schema(), CASE_CLASSES: case_classes_schema(), FLOW: flow_schema(), ASYNCAPI: document()}
     return {**files, **{name: as_text(content) for name, content in more.items()}}
 
 
@@ -48,6 +50,13 @@ def case_classes_schema() -> dict[str, Any]:
     schema = CaseClassFile.model_json_schema(by_alias=True, mode="validation")
     title = "Casestream case classes"
     return {"$schema": _DIALECT, "$id": "urn:casestream:schema:case-classes:v1", **_without_titles(schema), "title": title}
+
+
+def flow_schema() -> dict[str, Any]:
+    """For editors too: one version of a flow, which is one file."""
+    schema = FlowDefinition.model_json_schema(by_alias=True, mode="validation")
+    title = "Casestream flow"
+    return {"$schema": _DIALECT, "$id": "urn:casestream:schema:flow:v1", **_without_titles(schema), "title": title}
 
 
 def _without_titles(schema: Any) -> Any:

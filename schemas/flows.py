@@ -21,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 # Who may take an action. SYSTEM: the engine takes it as soon as the state is entered. REVIEWER: by deciding a review task.
 Actor = Literal["USER", "SYSTEM", "OPERATOR", "REVIEWER"]
@@ -47,7 +48,7 @@ def _read_duration(said: object) -> timedelta:
     found = _DURATION.fullmatch(said) if isinstance(said, str) else None
     duration = timedelta(milliseconds=int(found[1]) * _UNITS[found[2]]) if found else None
     if duration is None or duration > LONGEST:
-        raise ValueError("a duration is a number with ms, s, m, h or d, at most ten years, such as 24h")
+        raise PydanticCustomError("duration", "a duration is a number with ms, s, m, h or d, at most ten years, such as 24h")
     return duration
 
 
@@ -110,7 +111,7 @@ class OnFailure(_Part):
     @model_validator(mode="after")
     def _says_one_thing(self) -> "OnFailure":
         if (self.review is None) == (self.to is None):
-            raise ValueError("say `review` or `to`; without onFailure a step that gives up becomes an incident")
+            raise PydanticCustomError("on_failure", "say `review` or `to`; without onFailure there is an incident")
         return self
 
 
@@ -155,9 +156,10 @@ class Transition(_Part):
     @model_validator(mode="after")
     def _needs_a_handler(self) -> "Transition":
         if self.handler is None and (idle := sorted(self.model_fields_set & _OF_STEPS)):
-            raise ValueError(f"{', '.join(to_camel(name) for name in idle)}: only for a transition with a handler")
+            names = ", ".join(to_camel(name) for name in idle)
+            raise PydanticCustomError("no_handler", "{names}: only for a transition with a handler", {"names": names})
         if self.compensation is not None and self.irreversible is not None:
-            raise ValueError("irreversible says why there is no compensation, and there is one")
+            raise PydanticCustomError("irreversible", "irreversible says why there is no compensation, and there is one")
         return self
 
 

@@ -136,6 +136,7 @@ FAMILIES: dict[str, Family] = {
     "ddl": Family("runtime.cli.ddl:app", "Orders to the owner role: list, show, approve."),
     "case": Family("runtime.cli.case:app", "Cases: store, show, versions, remove."),
     "rule": Family("runtime.cli.rule_trials:app", "Rules of a tenant: in files, in the database, and what they would do."),
+    "flow": Family("runtime.cli.flow:app", "Flow definitions in files: lint, show, graph, diff, migrate-plan."),
     "entity-type": Family("runtime.cli.entity_type:app", "Entity types of a tenant: put, list; which ones are managed here."),
     "audit": Family("runtime.cli.audit:app", "The audit log's chain: verify."),
     "secret": Family("runtime.cli.secret:app", "Secrets that a tenant's webhooks use: set, list, remove."),

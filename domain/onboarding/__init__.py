@@ -4,7 +4,7 @@
 |---|---|
 | `flows/` | definitions: files, checks in two languages, graphs, what differs between versions |
 | `flow` | a definition as decisions look it up |
-| `instance`, `evolving` | the folded instance, and the fold of its history |
+| `instance`, `evolving`, `applying` | the folded instance, and the fold of its history |
 | `decisions` | `decide`: commands, and who may give them |
 | `turn` | one command's turn: events, the instance after them, orders |
 | `moving`, `attempts`, `stepping`, `timing`, `reviewing`, `saga`, `operating`, `marking` | the rules, by subject |

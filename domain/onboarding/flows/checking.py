@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from domain.lined_yaml import Place
 from domain.onboarding.flows.problems import Problem
@@ -23,11 +24,14 @@ from schemas.flows import FlowDefinition, Sla, Transition
 
 
 def check_document(document: Any, installed: frozenset[str] | None = None) -> tuple[FlowDefinition | None, list[Problem]]:
-    """A definition as somebody wrote it: the model, unless its shape is wrong, and all problems."""
+    """A definition as somebody wrote it: the model, unless its shape is wrong, and all problems.
+
+    Where the shape of some parts is wrong, the others are checked all the same, so that nobody has to mend twice.
+    """
     try:
         definition = FlowDefinition.model_validate(document)
     except ValidationError as error:
-        return None, _shapes(error)
+        return None, [*_shapes(error), *_problems_of_the_rest(document, error, installed)]
     return definition, check(definition, installed)
 
 
@@ -47,11 +51,40 @@ def check(definition: FlowDefinition, installed: frozenset[str] | None = None) -
 
 def _shapes(error: ValidationError) -> list[Problem]:
     found: dict[tuple[Place, str], Problem] = {}
-    for item in error.errors(include_url=False, include_input=False):
+    items = error.errors(include_url=False, include_input=False)
+    for item in items:
+        if item["type"] == "too_short" and any(len(other["loc"]) > len(item["loc"]) for other in _within(items, item["loc"])):
+            continue  # its entries were left out because they are wrong themselves
         english, vietnamese = words_of(item, _OF_FLOWS)
         place = tuple(part for part in item["loc"] if part != "[key]")
         found[place, english] = Problem(place, "shape", {"what": english, "what_vi": vietnamese})
     return list(found.values())
+
+
+def _within(items: list[ErrorDetails], place: Place) -> Iterator[ErrorDetails]:
+    return (item for item in items if item["loc"][: len(place)] == place)
+
+
+def _problems_of_the_rest(document: Any, error: ValidationError, installed: frozenset[str] | None) -> Iterator[Problem]:
+    """Of the parts whose shape is right, what is wrong with them whatever the others turn out to say."""
+    if not isinstance(document, dict):
+        return
+    broken = {item["loc"][:2] for item in error.errors(include_url=False, include_input=False)}
+    kept: dict[str, list[int]] = {}
+    rest = dict(document)
+    for kind in ("states", "transitions", "handlers"):
+        listed = document.get(kind)
+        if isinstance(listed, list):
+            kept[kind] = [number for number in range(len(listed)) if (kind, number) not in broken]
+            rest[kind] = [listed[number] for number in kept[kind]]
+    try:
+        definition = FlowDefinition.model_validate(rest)
+    except ValidationError:
+        return
+    for problem in check(definition, installed):
+        if problem.code not in _DEPEND_ON_OTHERS:
+            kind, number = str(problem.place[0]), int(problem.place[1])
+            yield Problem((kind, kept[kind][number], *problem.place[2:]), problem.code, problem.params)
 
 
 def _twice(definition: FlowDefinition) -> Iterator[Problem]:
@@ -183,6 +216,12 @@ def _reminders(sla: Sla, place: Place) -> Iterator[Problem]:
             yield Problem((*place, number), "reminder-unordered", params)
 
 
+# What a part that could not be read might have settled.
+_DEPEND_ON_OTHERS = frozenset(
+    """
+    unknown-state unreachable dead-end no-way-out unknown-handler handler-unused no-decision no-review sla-unused
+    """.split()
+)
 _OF_FLOWS: Sentences = {
     "duration": (
         "a duration is a number with ms, s, m, h or d, at most ten years, such as 24h",

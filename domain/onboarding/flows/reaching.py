@@ -47,11 +47,10 @@ def leading_to(found: Iterable[Way], targets: Iterable[str]) -> set[str]:
 
 def endless(definition: FlowDefinition) -> Iterator[tuple[str, ...]]:
     """Each circle of automatic transitions without handlers, by its states."""
-    onward = {
-        move.from_state: move.to
-        for move in reversed(definition.transitions)
-        if "SYSTEM" in move.actors and move.handler is None
-    }
+    onward: dict[str, str] = {}
+    for move in definition.transitions:
+        if "SYSTEM" in move.actors and move.handler is None:
+            onward.setdefault(move.from_state, move.to)
     told: set[str] = set()
     for start in onward:
         path: list[str] = []

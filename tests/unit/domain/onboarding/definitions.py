@@ -13,7 +13,9 @@ def random_definition(random: Random) -> FlowDefinition:
     states: list[dict[str, Any]] = []
     transitions: list[dict[str, Any]] = []
     for place, name in enumerate(names):
-        onward = [*names[place + 1 : place + 2], *names[place + 1 :], "DONE", "NO"] if place + 1 < len(names) else ["DONE", "NO"]
+        onward = (
+            [*names[place + 1 : place + 2], *names[place + 1 :], "DONE", "NO"] if place + 1 < len(names) else ["DONE", "NO"]
+        )
         anywhere = [*names, "DONE", "NO"] if cyclic else onward
         kind = random.choice(("user", "user", "system", "system", "system", "review"))
         states.append(_state(random, name, kind))

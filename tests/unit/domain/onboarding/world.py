@@ -135,7 +135,7 @@ class World:
         """Something happens."""
         happening = self.random.choice(
             (self.call, self.call, self.call, self.call, self.time, self.time, self.user, self.user, self.person)
-            + (self.operator, self.repeat, self.repeat, self.late, self.recover, self.cancel_or_reopen)
+            + (self.operator, self.operator, self.repeat, self.repeat, self.late, self.recover, self.cancel_or_reopen)
         )
         happening()
 
@@ -192,9 +192,7 @@ class World:
         if timers:
             timer = min(timers, key=lambda order: (order.due_at, order.name))
             self.now = max(self.now, timer.due_at)
-            self.give(
-                TimerFired(instance_id=ID, timer=timer.name, state_entry=timer.entry), self.context("engine", SYSTEM)
-            )
+            self.give(TimerFired(instance_id=ID, timer=timer.name, state_entry=timer.entry), self.context("engine", SYSTEM))
         else:
             self.now += timedelta(seconds=self.random.randint(1, 60))
 
@@ -224,6 +222,10 @@ class World:
         if instance.status not in ("INCIDENT", "COMPENSATION_FAILED") and self.random.random() < 0.8:
             return
         proposal = instance.proposal.number if instance.proposal else 1
+        if instance.proposal is not None and self.random.random() < 0.5:
+            approve = ApproveCompensationInput(instance_id=ID, proposal=proposal)
+            self.give(approve, self.context("o-1" if instance.proposal.by == "o-2" else "o-2", OPERATOR))
+            return
         command: Command = self.random.choice(
             (
                 RetryStep(instance_id=ID, reason="mended"),
@@ -255,9 +257,7 @@ class World:
             self.cycle += 1
             self.give(ReopenInstance(instance_id=ID, cycle=self.cycle), self.context("engine", SYSTEM))
 
-    def _failed(
-        self, call: Call, *, retryable: bool = True, unknown: bool = False, called: bool = True
-    ) -> StepFailed:
+    def _failed(self, call: Call, *, retryable: bool = True, unknown: bool = False, called: bool = True) -> StepFailed:
         return StepFailed(
             instance_id=ID,
             step=str(call[0]),

@@ -61,49 +61,60 @@ def _state_entered(instance: Instance, event: StateEntered) -> None:
 
 def _step_started(instance: Instance, event: StepStarted) -> None:
     number, before = event.step, instance.steps.get(event.step)
-    if before is None:
-        instance.step_count, instance.current = max(instance.step_count, number), number
-        before = Step(
-            number=number,
-            state=event.state,
-            action=event.action,
-            handler=event.handler,
-            attempt=0,
-            began_at=event.at,
-            compensation=event.compensation,
-            undoes=event.undoes,
-        )
-    instance.steps[number] = replace(
-        before,
+    if before is not None:
+        instance.steps[number] = _next_attempt(before, event)
+        return
+    instance.step_count, instance.current = max(instance.step_count, number), number
+    instance.steps[number] = Step(
+        number=number,
+        state=event.state,
+        action=event.action,
+        handler=event.handler,
+        attempt=event.attempt,
+        began_at=event.at,
+        open=frozenset((event.attempt,)),
+        attempt_due=event.attempt_due,
+        total_due=event.total_due,
+        compensation=event.compensation,
+        undoes=event.undoes,
+    )
+
+
+def _next_attempt(step: Step, event: StepStarted) -> Step:
+    return replace(
+        step,
         attempt=event.attempt,
         status="running",
-        open=before.open | {event.attempt},
-        spent=event.attempt - 1 if event.fresh else before.spent,
+        open=step.open | {event.attempt},
+        spent=event.attempt - 1 if event.fresh else step.spent,
         attempt_due=event.attempt_due,
         total_due=event.total_due,
         retry_due=None,
-        input_from=event.input_from if event.input_from is not None else before.input_from,
+        input_from=event.input_from if event.input_from is not None else step.input_from,
     )
 
 
 def _step_completed(instance: Instance, event: StepCompleted) -> None:
     step = instance.steps[event.step]
-    done = replace(
-        step,
-        status="done",
-        open=step.open - {event.attempt},
-        succeeded=step.succeeded | {event.attempt},
-        possible=True,
-        attempt_due=None,
-        total_due=None,
-        retry_due=None,
-    )
     instance.current, instance.review = None, None
     if instance.status in ("INCIDENT", "AWAITING_REVIEWS"):
         instance.status = "ACTIVE"
     elif instance.status == "COMPENSATION_FAILED":
         instance.status, instance.proposal = "COMPENSATING", None
-    _keep(instance, done)
+    still_open = step.open - {event.attempt}
+    if step.compensation is None and not still_open:
+        del instance.steps[step.number]
+    else:
+        instance.steps[step.number] = replace(
+            step,
+            status="done",
+            open=still_open,
+            succeeded=step.succeeded | {event.attempt},
+            possible=True,
+            attempt_due=None,
+            total_due=None,
+            retry_due=None,
+        )
     if step.undoes is not None:
         _undone(instance, step.undoes)
 

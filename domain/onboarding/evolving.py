@@ -1,7 +1,7 @@
 """The fold: `evolve(instance, event)`, `fold(events)`. It never refuses a history; what does not fold is a bug or a damage."""
 
 from collections.abc import Iterable
-from copy import copy
+from dataclasses import fields
 
 from domain.onboarding.applying import APPLY, Unfoldable
 from domain.onboarding.instance import Instance
@@ -32,7 +32,9 @@ def fold(events: Iterable[WorkflowEvent], instance: Instance | None = None) -> I
 
 def copied(instance: Instance) -> Instance:
     """An equal instance that may be changed."""
-    after = copy(instance)
+    after: Instance = object.__new__(Instance)
+    for name in _FIELDS:  # a third of the time of `copy`, which asks for a way to pickle
+        setattr(after, name, getattr(instance, name))
     after.versions, after.side_effects = dict(after.versions), dict(after.side_effects)
     after.steps = dict(after.steps)
     return after
@@ -61,3 +63,6 @@ def _begin(event: WorkflowEvent) -> Instance:
         cycle=event.cycle,
         code_versions=dict(event.code_versions),
     )
+
+
+_FIELDS = tuple(one.name for one in fields(Instance))

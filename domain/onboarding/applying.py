@@ -42,7 +42,7 @@ from schemas.workflow_events import (
 
 
 class Unfoldable(Exception):
-    """The history does not begin with WORKFLOW_STARTED, or begins twice: quarantine the instance."""
+    """The history begins twice or not at all, or tells of a step that is not there: quarantine the instance."""
 
 
 def _started_twice(instance: Instance, event: WorkflowStarted) -> None:

@@ -43,7 +43,10 @@ def copied(instance: Instance) -> Instance:
 def apply(instance: Instance, event: WorkflowEvent) -> None:
     """Change an instance of one's own. Raises Unfoldable."""
     instance.version += 1
-    APPLY[type(event)](instance, event)
+    try:
+        APPLY[type(event)](instance, event)
+    except KeyError as error:
+        raise Unfoldable(f"event {instance.version}, {event.TYPE}, names step {error}, which is not there") from error
 
 
 def _begin(event: WorkflowEvent) -> Instance:

@@ -53,9 +53,8 @@ def replay(history: Iterable[Recorded], flows: Flows, under: Flow | None = None)
             return Replayed(events, decisions, instance, found)
         try:
             instance = fold(chapter.events, instance)
-        except (Unfoldable, KeyError) as error:
-            what = str(error) if isinstance(error, Unfoldable) else f"names step {error}, which is not there"
-            return Replayed(events, decisions, instance, Divergence(events + 1, "", "a history that folds", what))
+        except Unfoldable as error:
+            return Replayed(events, decisions, instance, Divergence(events + 1, "", "a history that folds", str(error)))
         events += len(chapter.events)
         decisions += 1
     return Replayed(events, decisions, instance)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from domain.onboarding.evolving import Unfoldable, fold
 from domain.onboarding.flow import compile_flow, flows_of
 from domain.onboarding.history import Recorded
 from domain.onboarding.replay import Divergence, replay
@@ -85,6 +86,17 @@ def test_a_changed_definition_diverges_where_the_instance_would_go_another_way()
     told = diverges(golden(CARD), under=other)
     assert (told.command, told.field) == ("StepSucceeded", "compensation")
     assert replay(golden(CARD), FLOWS, under=compile_flow(definition)).divergence is None
+
+
+def test_a_history_that_does_not_fold_is_told_as_such() -> None:
+    events = [row.event for row in golden(CARD)]
+    with pytest.raises(Unfoldable, match="begins with INSTANCE_STATUS_CHANGED"):
+        fold(events[1:])
+    with pytest.raises(Unfoldable, match="begins twice"):
+        fold([events[0], events[0]])
+    at = next(place for place, event in enumerate(events) if event.TYPE == "STEP_COMPLETED")
+    with pytest.raises(Unfoldable, match="names step 1, which is not there"):
+        fold([*events[: at - 1], events[at]])
 
 
 def test_a_version_that_is_gone_is_a_divergence_and_no_crash() -> None:

@@ -14,4 +14,4 @@ from tests.unit.domain.onboarding.world import live
 def test_ten_thousand_lives_keep_the_invariants(part: int) -> None:
     for seed in range(part * 1_000, part * 1_000 + 1_000):
         random = Random(1_000_000 + seed)
-        live(random, random_definition(random), ticks=random.randint(5, 80))
+        live(random, random_definition(random), ticks=random.randint(5, 100))

@@ -2,7 +2,8 @@
 
 An outcome belongs to an attempt. Of the step under way a success of any attempt is the step's success, also after a timeout or
 when an operator was already asked; a failure counts only of the attempt that is waited for. Any other outcome is kept, because
-an undo waits for it. Garbage, a call that never returns and an answer of 50 MB are failures that the caller reports.
+an undo waits for it. Garbage, a call that never returns and an answer of 50 MB are failures that the caller reports; a success
+with an outcome that the flow does not name gives up, since taking it for plain success could clear whom AML refused.
 """
 
 from domain.onboarding.attempts import begin_attempt, try_again
@@ -32,14 +33,17 @@ def succeeded(turn: Turn, command: StepSucceeded) -> Outcome:
         return Unchanged(turn.instance, f"attempt {command.attempt} of step {found.number} succeeded before")
     if turn.instance.current != found.number:
         return _late(turn, found, command, succeeded=True, unknown=False)
+    move = turn.flow.moves.get((found.state, found.action))
+    if found.undoes is None and move is not None and command.outcome not in (None, *move.outcomes):
+        return _nameless(turn, found, command)
     turn.tell(
         StepCompleted(at=turn.now, step=found.number, attempt=command.attempt, outcome=command.outcome, data=command.data)
     )
     if found.undoes is not None:
         tell_undone(turn, found)
-        return turn.decided()
-    move = turn.flow.moves[found.state, found.action]
-    enter(turn, move.outcomes.get(command.outcome or "", move.to))
+    else:
+        assert move is not None, "an instance does not move to another version during a step"
+        enter(turn, move.outcomes.get(command.outcome or "", move.to))
     return turn.decided()
 
 
@@ -50,9 +54,8 @@ def failed(turn: Turn, command: StepFailed) -> Outcome:
         return found
     if command.attempt not in found.open:
         return Unchanged(turn.instance, f"attempt {command.attempt} of step {found.number} has ended before")
-    awaited = turn.instance.current == found.number and found.status == "running" and command.attempt == found.attempt
     unknown = command.unknown and command.called
-    if not awaited:
+    if not _is_awaited(turn, found, command.attempt):
         return _late(turn, found, command, succeeded=False, unknown=unknown)
     turn.tell(
         StepAttemptFailed(
@@ -86,6 +89,24 @@ def retry_due(turn: Turn, step: Step) -> Outcome:
     """The pause is over."""
     begin_attempt(turn, step)
     return turn.decided()
+
+
+def _nameless(turn: Turn, step: Step, command: StepSucceeded) -> Outcome:
+    """It did something, and names an outcome that the flow does not know: nobody may guess which way that is."""
+    if command.attempt not in step.open:
+        return Unchanged(turn.instance, f"attempt {command.attempt} of step {step.number} has ended before")
+    if not _is_awaited(turn, step, command.attempt):
+        return _late(turn, step, command, succeeded=False, unknown=True)
+    code = "unknown-outcome"
+    turn.tell(
+        StepAttemptFailed(at=turn.now, step=step.number, attempt=command.attempt, code=code, retryable=False, unknown=True)
+    )
+    _give_up(turn, turn.instance.steps[step.number], code)
+    return turn.decided()
+
+
+def _is_awaited(turn: Turn, step: Step, attempt: int) -> bool:
+    return turn.instance.current == step.number and step.status == "running" and attempt == step.attempt
 
 
 def _again_or_give_up(turn: Turn, number: int, code: str, *, retryable: bool) -> None:

@@ -5,7 +5,16 @@ from datetime import timedelta
 import pytest
 
 from domain.onboarding.attempts import pause_before
-from domain.onboarding.orders import ArmTimer, CancelCall, DisarmTimer, OpenTask, RaiseIncident, ResolveIncident, RunStep
+from domain.onboarding.orders import (
+    ArmTimer,
+    CancelCall,
+    CloseTask,
+    DisarmTimer,
+    OpenTask,
+    RaiseIncident,
+    ResolveIncident,
+    RunStep,
+)
 from schemas.flows import Retry
 from schemas.onboarding import Recover, RetryStep
 from tests.unit.domain.onboarding.giving import ID, START, Engine, decision_of, failure, fired, flow, move, success
@@ -92,6 +101,26 @@ def test_a_success_while_an_operator_is_asked_goes_on() -> None:
     engine.succeed(1)
     assert engine.instance.status == "COMPLETED"
     assert ResolveIncident("step-failed", 1) in engine.orders
+
+
+def test_an_outcome_that_the_flow_does_not_name_is_no_success() -> None:
+    engine = engine_with(outcomes={"REJECTED": "NO"}, compensation="UNDO_WORK")
+    assert engine.succeed(1, outcome="REJECTD") == ["STEP_FAILED", "INCIDENT_RAISED"]
+    assert engine.instance.steps[1].possible, "it did something"
+    assert "ended before" in engine.quiet(success(1, outcome="REJECTD"))
+    engine.cancel()
+    assert RunStep(2, 1, "A", "NEXT", "UNDO_WORK", undoes=1) in engine.orders
+
+
+def test_a_success_ends_the_review_of_its_step() -> None:
+    engine = engine_with(attemptTimeout="30s", totalTimeout="30s", onFailure={"review": {"group": "kyc", "reject": "NO"}})
+    engine.later(seconds=30)
+    engine.fire("total.1")
+    assert OpenTask(1, "kyc", "A", 1, ()) in engine.orders
+    engine.succeed(1)
+    assert engine.instance.status == "COMPLETED"
+    assert CloseTask(1) in engine.orders
+    assert "before" in engine.quiet(decision_of("reject", 1), "r-1", "REVIEWER")
 
 
 @pytest.mark.requirement("WF-4")

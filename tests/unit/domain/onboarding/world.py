@@ -17,7 +17,7 @@ from random import Random
 from domain.onboarding import folded
 from domain.onboarding.decisions import decide
 from domain.onboarding.evolving import fold
-from domain.onboarding.flow import flows_of
+from domain.onboarding.flow import FlowKey, flows_of
 from domain.onboarding.history import Recorded, recorded
 from domain.onboarding.instance import FINAL, Instance
 from domain.onboarding.orders import ArmTimer, CancelCall, Lasting, RunStep, apply_orders, wanted
@@ -153,7 +153,8 @@ class World:
         luck = self.random.random() if luck is None else luck
         if luck < 0.55:
             self.carry_out(order)
-            outcome = self.random.choice((None, None, "OTHER"))
+            named = self.flows[FlowKey(self.definition.flow, 1)].moves[order.state, order.action].outcomes
+            outcome = "OTHER" if self.random.random() < (0.5 if named else 0.05) else None
             command: Command = StepSucceeded(
                 instance_id=ID, step=str(call[0]), attempt=call[1], effect_id="e", outcome=outcome, data={"canary": 1}
             )
@@ -231,7 +232,7 @@ class World:
         command: Command = self.random.choice(
             (
                 RetryStep(instance_id=ID, reason="mended"),
-                RetryStep(instance_id=ID, reason="mended"),
+                ProposeCompensationInput(instance_id=ID, reason="wrong account"),
                 RetryCompensation(instance_id=ID, reason="mended"),
                 MarkCompensated(instance_id=ID, reason="by hand"),
                 ProposeCompensationInput(instance_id=ID, reason="wrong account", data={"canary": 1}),

@@ -22,8 +22,9 @@ _HEAD = """# Requirements and their tests
 
 <!-- Generated from checks/requirements.yaml and the marks in the tests by `make check`. -->
 
-`SP-` the spine, `WI-` work items, `CD-` cases, `trap-` a place where the documents' own text or sample code is wrong,
-contradictory or silent. A hole is an interleaving that was proved to break an earlier design.
+`SP-` the spine, `WI-` work items, `RU-` rules, `CD-` cases, `WF-` the engine, `IN-` the interaction service, `trap-` a place
+where the documents' own text or sample code is wrong, contradictory or silent. A hole is an interleaving that was proved to
+break an earlier design.
 """
 
 

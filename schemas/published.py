@@ -1,7 +1,7 @@
 """The published language: what `schemas/published/` must hold, rendered from the models and the registry.
 
-One JSON Schema for each message type, one for the envelope, one for files of case classes and one for files of rules, one
-AsyncAPI 3 document. Rendering is pure and repeatable; `runtime.schema_files` compares with the files and writes them.
+One JSON Schema for each message type, for the envelope, for files of case classes, of rules and of flows, one AsyncAPI 3
+document. Rendering is pure and repeatable; `runtime.schema_files` compares with the files and writes them.
 """
 
 import json
@@ -10,6 +10,7 @@ from typing import Any
 from schemas.asyncapi import document
 from schemas.case_classes import CaseClassFile
 from schemas.envelope import MAX_ATTRIBUTE_BYTES, SEQUENCE_DIGITS
+from schemas.flows import FlowDefinition
 from schemas.models import Payload
 from schemas.rule_files import rule_file_schema
 from schemas.tenants import TENANT_PATTERN
@@ -21,6 +22,7 @@ ASYNCAPI = "asyncapi.json"
 ENVELOPE = f"cloudevent{SUFFIX}"
 CASE_CLASSES = f"case-classes{SUFFIX}"
 RULES = f"rules{SUFFIX}"
+FLOW = f"flow{SUFFIX}"
 
 
 def render() -> dict[str, str]:
@@ -30,6 +32,7 @@ def render() -> dict[str, str]:
         ENVELOPE: envelope_schema(),
         CASE_CLASSES: case_classes_schema(),
         RULES: rules_schema(),
+        FLOW: flow_schema(),
         ASYNCAPI: document(),
     }
     return {**files, **{name: as_text(content) for name, content in more.items()}}
@@ -61,6 +64,13 @@ def rules_schema() -> dict[str, Any]:
     """For editors, in the same way: the first line of a file of rules names it."""
     schema = _without_titles(rule_file_schema())
     return {"$schema": _DIALECT, "$id": "urn:casestream:schema:rules:v1", **schema, "title": "Casestream rules"}
+
+
+def flow_schema() -> dict[str, Any]:
+    """For editors too: one version of a flow, which is one file."""
+    schema = FlowDefinition.model_json_schema(by_alias=True, mode="validation")
+    title = "Casestream flow"
+    return {"$schema": _DIALECT, "$id": "urn:casestream:schema:flow:v1", **_without_titles(schema), "title": title}
 
 
 def _without_titles(schema: Any) -> Any:

@@ -138,6 +138,7 @@ FAMILIES: dict[str, Family] = {
     "rule": Family(
         "runtime.cli.rule_explanations:app", "Rules of a tenant: in files, in the database, and what they would do."
     ),
+    "flow": Family("runtime.cli.flow:app", "Flow definitions in files: lint, show, graph, diff, migrate-plan."),
     "entity-type": Family("runtime.cli.entity_type:app", "Entity types of a tenant: put, list; which ones are managed here."),
     "audit": Family("runtime.cli.audit:app", "The audit log's chain: verify."),
     "secret": Family("runtime.cli.secret:app", "Secrets that a tenant's webhooks use: set, list, remove."),

@@ -1,7 +1,7 @@
 """Case classes from YAML files, each class and mapping with its file and line.
 
 Reads everything that can be read: a mistake costs its mapping, not the file, and every mistake is a diagnostic with its
-line. Duplicate keys, which YAML readers settle in silence, and aliases, whose content has no line of its own, are refused.
+line.
 """
 
 from collections.abc import Iterator
@@ -9,36 +9,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from domain.cases.mapping.forms import definition_of
 from domain.cases.mapping.model import ClassDefinition, Code, Diagnostic
+from domain.lined_yaml import FaultKind, LinedYaml, Place, read_lined
 from schemas.case_classes import CaseClass, CaseClassFile, ColumnMapping
 
 DEFAULT = Path(__file__).resolve().parents[3] / "definitions" / "cases"
-MAX_BYTES = 4_000_000
-_MAX_DEPTH = 12
-# The C parser is a library of ours when it was built in; both compose the same nodes.
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_TEXT = "tag:yaml.org,2002:str"
-
-Place = tuple[str | int, ...]
 
 
 @dataclass(slots=True)
 class _Page:
-    """One file as plain values, and the line of each."""
+    """One file as plain values, the line of each, and what is wrong."""
 
     name: str
-    lines: dict[Place, int] = field(default_factory=dict)
+    read: LinedYaml
     problems: list[Diagnostic] = field(default_factory=list)
 
     def at(self, place: Place) -> str:
         """`file:line` of a place, or of the nearest place around it."""
-        while place and place not in self.lines:
-            place = place[:-1]
-        return f"{self.name}:{self.lines.get(place, 1)}"
+        return f"{self.name}:{self.read.line_of(place)}"
 
     def refuse(self, code: Code, message: str, location: str, class_name: str = "", column: str | None = None) -> None:
         self.problems.append(Diagnostic("error", code, class_name, column, message, location))
@@ -69,70 +60,14 @@ def read_file(path: Path, name: str) -> tuple[list[ClassDefinition], list[Diagno
 
 def read_text(text: str, name: str) -> tuple[list[ClassDefinition], list[Diagnostic]]:
     """The classes of a file's text."""
-    page = _Page(name)
-    if len(text) > MAX_BYTES:
-        page.refuse("unreadable", f"has more than {MAX_BYTES} characters", f"{name}:1")
+    found = read_lined(text)
+    page = _Page(name, found)
+    for fault in found.faults:
+        code, message = _FAULTS[fault.kind]
+        page.refuse(code, message.format_map(fault.params), f"{name}:{fault.line}")
+    if any(fault.kind in _NOTHING_READ for fault in found.faults):
         return [], page.problems
-    try:
-        node = yaml.compose(text, Loader=_LOADER)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        page.refuse("unreadable", f"is no YAML: {error.problem or error.context}", f"{name}:{mark.line + 1 if mark else 1}")
-        return [], page.problems
-    except yaml.YAMLError as error:  # a character that YAML forbids has no mark
-        line = text.count("\n", 0, getattr(error, "position", 0)) + 1
-        page.refuse("unreadable", "is no YAML: it has a forbidden character", f"{name}:{line}")
-        return [], page.problems
-    content = _Reader(page).plain(node, ()) if node is not None else None
-    return list(_definitions(page, content)), page.problems
-
-
-class _Reader:
-    """Nodes to plain values. Safe tags only: no file makes an object of Python's."""
-
-    def __init__(self, page: _Page) -> None:
-        self._page = page
-        self._scalars = yaml.constructor.SafeConstructor()
-        self._seen: set[int] = set()
-
-    def plain(self, node: yaml.Node, place: Place) -> Any:
-        line = node.start_mark.line + 1
-        self._page.lines.setdefault(place, line)
-        where = f"{self._page.name}:{line}"
-        if len(place) > _MAX_DEPTH:
-            self._page.refuse("unreadable", "is nested too deeply for a file of classes", where)
-            return None
-        if id(node) in self._seen:
-            self._page.refuse("alias", "aliases are not read: write it out, so that every mapping has a line", where)
-            return None
-        self._seen.add(id(node))
-        if isinstance(node, yaml.MappingNode):
-            return self._mapping(node, place)
-        if isinstance(node, yaml.SequenceNode):
-            return [self.plain(item, (*place, position)) for position, item in enumerate(node.value)]
-        return self._scalar(node, where)
-
-    def _mapping(self, node: yaml.MappingNode, place: Place) -> dict[str, Any]:
-        content: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            line = key_node.start_mark.line + 1
-            key = key_node.value if isinstance(key_node, yaml.ScalarNode) else ""
-            if key in content:
-                before = self._page.lines[(*place, key)]
-                self._page.refuse("duplicate-key", f"says {key} twice, first in line {before}", f"{self._page.name}:{line}")
-                continue
-            self._page.lines[(*place, key)] = line
-            content[key] = self.plain(value_node, (*place, key))
-        return content
-
-    def _scalar(self, node: yaml.Node, where: str) -> Any:
-        if node.tag == _TEXT:
-            return node.value
-        try:
-            return self._scalars.construct_object(node)
-        except (yaml.YAMLError, ValueError, OverflowError):
-            self._page.refuse("unreadable", f"{node.value!r} is no value of the kind that YAML takes it for: quote it", where)
-            return None
+    return list(_definitions(page, found.content)), page.problems
 
 
 def _definitions(page: _Page, content: Any) -> Iterator[ClassDefinition]:
@@ -214,4 +149,15 @@ _WORDS = {
     word
     for model in (CaseClassFile, CaseClass, ColumnMapping)
     for word in (item.alias or name for name, item in model.model_fields.items())
+}
+
+_NOTHING_READ = frozenset({"too-long", "no-yaml", "forbidden-character"})
+_FAULTS: dict[FaultKind, tuple[Code, str]] = {
+    "too-long": ("unreadable", "has more than {most} characters"),
+    "no-yaml": ("unreadable", "is no YAML: {reason}"),
+    "forbidden-character": ("unreadable", "is no YAML: it has a forbidden character"),
+    "too-deep": ("unreadable", "is nested too deeply for a file of classes"),
+    "alias": ("alias", "aliases are not read: write it out, so that every mapping has a line"),
+    "duplicate-key": ("duplicate-key", "says {key} twice, first in line {before}"),
+    "unfit-scalar": ("unreadable", "{value} is no value of the kind that YAML takes it for: quote it"),
 }

@@ -1,0 +1,1 @@
+"""What deciding and folding an onboarding instance costs, without a database."""

@@ -1,0 +1,55 @@
+"""A flow as decisions look it up: states and transitions by name. Made once per version of a definition, and then kept."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from schemas.flows import Actor, FlowDefinition, State, Transition
+
+
+class FlowKey(NamedTuple):
+    """Which version of which flow an instance follows."""
+
+    flow: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """`moves`: by state and action. `automatic`: what the engine does as soon as a state is entered."""
+
+    definition: FlowDefinition
+    states: Mapping[str, State]
+    moves: Mapping[tuple[str, str], Transition]
+    automatic: Mapping[str, Transition]
+
+    @property
+    def key(self) -> FlowKey:
+        return FlowKey(self.definition.flow, self.definition.version)
+
+    def actions(self, state: str, actors: frozenset[Actor] | None = None) -> tuple[str, ...]:
+        """What can be done from a state, by anybody or by these."""
+        return tuple(
+            action
+            for (source, action), move in self.moves.items()
+            if source == state and (actors is None or not actors.isdisjoint(move.actors))
+        )
+
+
+Flows = Mapping[FlowKey, Flow]
+
+
+def compile_flow(definition: FlowDefinition) -> Flow:
+    """Of a definition without errors; of two transitions that say the same the first one counts."""
+    moves: dict[tuple[str, str], Transition] = {}
+    automatic: dict[str, Transition] = {}
+    for transition in definition.transitions:
+        moves.setdefault((transition.from_state, transition.action), transition)
+        if "SYSTEM" in transition.actors:
+            automatic.setdefault(transition.from_state, transition)
+    return Flow(definition, {state.name: state for state in definition.states}, moves, automatic)
+
+
+def flows_of(*definitions: FlowDefinition) -> dict[FlowKey, Flow]:
+    """Several versions, by key."""
+    return {flow.key: flow for flow in map(compile_flow, definitions)}

@@ -1,0 +1,196 @@
+"""The format of flow definitions: what a file under definitions/flows/ says (WF-11, WF-13, IN-1, IN-13).
+
+Shape only. Whether the states can be reached and left, and whether handlers and compensations are there, is for
+`casestream flow lint`, which also knows the lines. A version of a flow never changes once an instance has started on it.
+"""
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
+
+# Who may take an action. SYSTEM: the engine takes it as soon as the state is entered. REVIEWER: by deciding a review task.
+Actor = Literal["USER", "SYSTEM", "OPERATOR", "REVIEWER"]
+End = Literal["completed", "rejected"]
+HandlerKind = Literal["python", "http", "kafka"]
+Mode = Literal["sync", "async"]
+
+FlowName = Annotated[StrictStr, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
+Name = Annotated[StrictStr, Field(max_length=100, pattern=r"^[A-Z][A-Z0-9_]*$")]
+HandlerName = Annotated[StrictStr, Field(max_length=100, pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$")]
+GroupName = Annotated[StrictStr, Field(max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]*$")]
+FieldName = Annotated[StrictStr, Field(max_length=100, pattern=r"^[A-Za-z_][A-Za-z0-9_.]*$")]
+Words = Annotated[StrictStr, Field(min_length=1, max_length=500, pattern=r"^[^\x00]*$")]
+FlowVersion = Annotated[StrictInt, Field(ge=1, lt=2**31)]
+
+_UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_DURATION = re.compile(r"([1-9][0-9]{0,8})(ms|s|m|h|d)")
+LONGEST = timedelta(days=3660)
+
+
+def _read_duration(said: object) -> timedelta:
+    if isinstance(said, timedelta):
+        return said
+    found = _DURATION.fullmatch(said) if isinstance(said, str) else None
+    duration = timedelta(milliseconds=int(found[1]) * _UNITS[found[2]]) if found else None
+    if duration is None or duration > LONGEST:
+        raise PydanticCustomError("duration", "a duration is a number with ms, s, m, h or d, at most ten years, such as 24h")
+    return duration
+
+
+def _write_duration(duration: timedelta) -> str:
+    milliseconds = duration // timedelta(milliseconds=1)
+    unit = next(unit for unit in reversed(_UNITS) if milliseconds % _UNITS[unit] == 0)
+    return f"{milliseconds // _UNITS[unit]}{unit}"
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_read_duration),
+    PlainSerializer(_write_duration),
+    WithJsonSchema({"type": "string", "pattern": f"^{_DURATION.pattern}$"}),
+]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
+
+
+class Retry(_Part):
+    """How often a failed attempt is made again. The pause before retry n is `delay`, doubled each time unless `fixed`."""
+
+    retries: Annotated[StrictInt, Field(ge=0, le=100)] = 3
+    delay: Duration = timedelta(seconds=1)
+    backoff: Literal["exponential", "fixed"] = "exponential"
+    longest: Duration = Field(timedelta(hours=1), description="No pause is longer, but for jitter of up to a fifth.")
+
+
+class Sla(_Part):
+    """How long the state may wait for somebody. Reminders count from entering it, like the expiry (IN-10)."""
+
+    expires_after: Duration = timedelta(hours=24)
+    on_expiry: Literal["cancel", "remind"] = "cancel"
+    remind_after: Annotated[tuple[Duration, ...], Field(max_length=10)] = ()
+    most_reminders: Annotated[StrictInt, Field(ge=1, le=100)] = Field(3, description="With `onExpiry: remind`.")
+
+
+class Review(_Part):
+    """A task for people: in a group's queue, with the fields that they may edit (IN-9)."""
+
+    group: GroupName
+    editable: Annotated[tuple[FieldName, ...], Field(max_length=100)] = ()
+
+
+class StepReview(Review):
+    """Who decides when automation gives up. Approve goes on to the transition's `to`."""
+
+    reject: Name = Field(description="State after a rejection.")
+    return_to: Name | None = Field(None, description="State after a return; else the state in which the step began.")
+
+
+class OnFailure(_Part):
+    """What follows when a step gives up: a review, or another state. Left out: an incident for an operator."""
+
+    review: StepReview | None = None
+    to: Name | None = None
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> "OnFailure":
+        if (self.review is None) == (self.to is None):
+            raise PydanticCustomError("on_failure", "say `review` or `to`; without onFailure there is an incident")
+        return self
+
+
+class Handler(_Part):
+    """Code that a step runs. One with effects changes something outside, so its step needs a compensation."""
+
+    name: HandlerName
+    kind: HandlerKind = "python"
+    effects: StrictBool = True
+
+
+class State(_Part):
+    """Where an instance can be."""
+
+    name: Name
+    step: GroupName | None = Field(None, description="What a front end calls it (stepName); else the name.")
+    end: End | None = Field(None, description="The journey ends here. rejected: what was done is compensated.")
+    sla: Sla | None = None
+    review: Review | None = Field(None, description="The state waits for a decision: actions APPROVE, REJECT, RETURN.")
+    persist: StrictBool = Field(False, description="A persist point: the case is stored when the state is entered.")
+
+
+class Transition(_Part):
+    """From a state by an action to another one; with a handler by way of a step."""
+
+    from_state: Name = Field(alias="from")
+    action: Name
+    to: Name
+    actors: Annotated[tuple[Actor, ...], Field(min_length=1)]
+    mode: Mode = Field("sync", description="sync: a caller is told the outcome if it comes within 2 s. async: at once 202.")
+    handler: HandlerName | None = None
+    outcomes: dict[Name, Name] = Field(default_factory=dict, description="Another state for each outcome that has a name.")
+    retry: Retry = Retry()
+    attempt_timeout: Duration | None = Field(None, description="After it the outcome is unknown, and the next begins.")
+    total_timeout: Duration | None = Field(None, description="For all attempts and pauses together.")
+    compensation: HandlerName | None = Field(None, description="What undoes the step. It must be idempotent.")
+    compensation_retry: Retry = Retry(retries=5)
+    irreversible: Words | None = Field(None, description="Why a step with effects has no compensation.")
+    on_failure: OnFailure | None = None
+    data_schema: GroupName | None = Field(None, description="Part of the case definition that submitted data must fit.")
+
+    @model_validator(mode="after")
+    def _needs_a_handler(self) -> "Transition":
+        if self.handler is None and (idle := sorted(self.model_fields_set & _OF_STEPS)):
+            names = ", ".join(to_camel(name) for name in idle)
+            raise PydanticCustomError("no_handler", "{names}: only for a transition with a handler", {"names": names})
+        if self.compensation is not None and self.irreversible is not None:
+            raise PydanticCustomError("irreversible", "irreversible says why there is no compensation, and there is one")
+        return self
+
+
+class FlowDefinition(_Part):
+    """One version of a flow."""
+
+    flow: FlowName
+    version: FlowVersion
+    title: Words | None = None
+    initial: Name
+    case_definition: GroupName | None = Field(None, description="The case definition whose schema is pinned with the flow.")
+    cancel_by: tuple[Literal["USER", "OPERATOR"], ...] = Field(("USER", "OPERATOR"), description="Who may cancel.")
+    reopen_to: Name | None = Field(None, description="Where an instance goes on when its work item is reopened.")
+    states: Annotated[tuple[State, ...], Field(min_length=1, max_length=500)]
+    transitions: Annotated[tuple[Transition, ...], Field(max_length=2_000)] = ()
+    handlers: Annotated[tuple[Handler, ...], Field(max_length=500)] = ()
+
+    def as_document(self) -> dict[str, Any]:
+        """The definition in the format's words, without what is default: for export and for comparing two versions."""
+        return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+
+_OF_STEPS = frozenset(
+    {
+        "outcomes",
+        "retry",
+        "attempt_timeout",
+        "total_timeout",
+        "compensation",
+        "compensation_retry",
+        "irreversible",
+        "on_failure",
+    }
+)

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.torture.rules.books.oracle import expect
-from tests.torture.rules.books.play import books, sound, stage
+from tests.torture.rules.books.play import books, sound, stage, tell
 from tests.torture.rules.books.verdict import judge
 
 
@@ -20,8 +20,8 @@ async def test_events_told_again_and_again_to_processes_that_die_are_done_once()
         assert judge(play.expected, done).wrong == {}
         assert judge(expect(doubled, play.ends), done).wrong["runs missing"] >= 1
 
-        # Without the row of its run, an old event is done again: reading it again was no empty gesture.
-        await play.forget_a_run()
-        await play.read_again()
+        # What has left no trace is done again when it is told again: so it is the traces that keep it from being done twice.
+        await play.forget(hot)
+        await tell(play, [hot])
         await play.settled(60)
         assert set(judge(play.expected, await play.done()).wrong) == {"statistics"}

@@ -11,7 +11,7 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -129,13 +129,14 @@ class Play:
             told = ("--to-earliest", "--below-inbox", "the books", "--reason", "the books", "--execute")
             await casestream(self.world.environment, "offsets", "move", "--group", RULES.name, "--topic", topic, *told)
 
-    async def forget_a_run(self) -> None:
-        """For a negative control: what keeps one event from being done again is gone."""
+    async def forget(self, told: Told) -> None:
+        """For a negative control: what keeps this change of a lead from being done again is gone."""
+        await self._execute("delete from inbox")
         await self._execute(
-            "with gone as (delete from workflow_execution_logs where (tenant_id, id) in"
-            " (select tenant_id, id from workflow_execution_logs where rule_name = $1 limit 1) returning tenant_id, id)"
-            " delete from effects e using gone where e.tenant_id = gone.tenant_id and e.owner_id = gone.id::text",
+            "with gone as (delete from workflow_execution_logs where rule_name = $1 and occurrence = $2"
+            " returning tenant_id, id) delete from effects e using gone where e.tenant_id = gone.tenant_id and e.owner_id = gone.id::text",
             book.HOT,
+            f"event|crm|{told.id}",
         )
 
     async def _execute(self, statement: str, *arguments: object) -> None:
@@ -191,15 +192,15 @@ def _settings(heard: Sinks) -> dict[str, str]:
     }
 
 
-async def tell(play: Play) -> int:
-    """Send every delivery, in order; how many there were."""
+async def tell(play: Play, told_now: Iterable[Told]) -> int:
+    """Send these, in order; how many there were."""
     producer = AIOKafkaProducer(
         bootstrap_servers=play.world.kafka.bootstrap_servers, enable_idempotence=True, linger_ms=5, max_batch_size=256 * 1024
     )
     await producer.start()
     sent = 0
     try:
-        for told in deliveries(play.events, seed=2):
+        for told in told_now:
             event = as_event(told)
             key = (event.partitionkey or "").encode()
             await producer.send(EVENTS_TOPIC, event.data, key, headers=to_headers(event))
@@ -213,7 +214,7 @@ async def tell(play: Play) -> int:
 async def books(play: Play, kills: int, deadline: float = 120.0) -> Figures:
     """Steps 1 to 4: figures, and the two verdicts."""
     began = time.monotonic()
-    telling = asyncio.create_task(tell(play))
+    telling = asyncio.create_task(tell(play, deliveries(play.events, seed=2)))
     at_points = list(await asyncio.gather(play.kill("workflow-engine-0", kills), play.kill("effects-0", kills)))
     sent = await telling
     await play.settled(deadline)

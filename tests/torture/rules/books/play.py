@@ -132,12 +132,7 @@ class Play:
     async def forget(self, told: Told) -> None:
         """For a negative control: what keeps this change of a lead from being done again is gone."""
         await self._execute("delete from inbox")
-        await self._execute(
-            "with gone as (delete from workflow_execution_logs where rule_name = $1 and occurrence = $2"
-            " returning tenant_id, id) delete from effects e using gone where e.tenant_id = gone.tenant_id and e.owner_id = gone.id::text",
-            book.HOT,
-            f"event|crm|{told.id}",
-        )
+        await self._execute(_FORGET, book.HOT, f"event|crm|{told.id}")
 
     async def _execute(self, statement: str, *arguments: object) -> None:
         conn = await self.world.connect()
@@ -148,6 +143,10 @@ class Play:
 
 
 _BATCH = "CASESTREAM_CONSUMER__BATCH_MAX_RECORDS"
+_FORGET = """
+    with gone as (
+        delete from workflow_execution_logs where rule_name = $1 and occurrence = $2 returning tenant_id, id)
+    delete from effects e using gone where e.tenant_id = gone.tenant_id and e.owner_id = gone.id::text"""
 _BUSY = """
     select exists (select from outbox_events)
         or exists (select from effects where finished_at is null and state <> 'waiting'

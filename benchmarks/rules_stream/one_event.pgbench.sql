@@ -25,5 +25,5 @@ insert into effects
     (tenant_id, effect_id, owner_kind, owner_id, action_index, occurrence, kind, endpoint, request, order_key, position,
      subject_id, state, due_at)
 select 'acme', gen_random_uuid(), 'rule-run', id::text, 0, '', 'webhook', 'hooks.example',
-       convert_to(repeat('r', :request), 'UTF8'), 'LEAD/lead-' || :lead || '|hooks.example', 1, 'LEAD/lead-' || :lead, 'due', now()
+       convert_to(repeat('r', :request), 'UTF8'), 'LEAD/lead-' || :lead || '|hooks.example', :n, 'LEAD/lead-' || :lead, 'due', now()
 from logged;

@@ -65,7 +65,17 @@ class Course:
         answer = subprocess.run(
             [
                 str(find_postgres().folder / "pgbench"),
-                *("-n", "-M", "prepared", "-f", str(Path(__file__).with_name(f"{script}.pgbench.sql")), "-T", str(seconds)),
+                *(
+                    "-n",
+                    "-M",
+                    "prepared",
+                    "-f",
+                    str(Path(__file__).with_name(f"{script}.pgbench.sql")),
+                    "-T",
+                    str(seconds),
+                    "--max-tries",
+                    "1",
+                ),
                 *("-c", str(connections), "-j", "1", *given, self.database.url("superuser")),
             ],
             capture_output=True,

@@ -19,7 +19,9 @@ from runtime.settings import Settings
 
 async def run(stop: asyncio.Event) -> None:
     settings = Settings.load()
-    member = Clocked(settings, Rules(rules_outbox(settings), wiring(settings), FollowedRules()), "bench-0", stop)
+    shown = settings.rules.skips_shown_per_minute
+    rules = Rules(rules_outbox(settings), wiring(settings), FollowedRules(), skips_shown_per_minute=shown)
+    member = Clocked(settings, rules, "bench-0", stop)
     gc.collect()
     gc.freeze()
     running = asyncio.create_task(member.run())

@@ -1,6 +1,7 @@
 """A batch reads the rows that it is about, also while the tables are young and the planner knows nothing of them."""
 
 from datetime import datetime
+from typing import Any
 
 import asyncpg
 
@@ -23,8 +24,8 @@ async def test_a_batch_of_matches_reads_no_more_than_its_own_rows(house: House) 
             read = await _meet(house, pool, number)
 
     assert len(read) == 4
-    # Some rows several times, however many lie beside them; a scan for each would read a thousand rows 300 times.
-    assert all(count <= 15 * EVENTS for count in read.values()), read
+    # Some rows several times, over all batches; a scan for each owner would read a million.
+    assert all(count <= 30 * EVENTS for count in read.values()), read
 
 
 async def _meet(house: House, pool: asyncpg.Pool, number: int) -> dict[str, int]:
@@ -32,7 +33,8 @@ async def _meet(house: House, pool: asyncpg.Pool, number: int) -> dict[str, int]
     occasions = [event(f"e{number}-{lead}", str(lead), name="An") for lead in range(EVENTS)]
     async with tenants_transaction(pool, ["north"]) as conn:
         now: datetime = await conn.fetchval("select cs_now()")
-        states, rulings = await batch.load(conn, house.rules, occasions), []
+        states: dict[Any, batch.State | None] = {**await batch.load(conn, house.rules, occasions)}
+        rulings: list[batch.Ruling] = []
         for one in occasions:
             states[one.key], ruling = batch.decide(states[one.key], one, now)
             rulings.append(ruling)

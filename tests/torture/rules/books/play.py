@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
+import asyncpg
 from aiokafka import AIOKafkaProducer
 
 from runtime.failpoints import VARIABLE
@@ -130,9 +131,14 @@ class Play:
             await casestream(self.world.environment, "offsets", "move", "--group", RULES.name, "--topic", topic, *told)
 
     async def forget(self, told: Told) -> None:
-        """For a negative control: what keeps this change of a lead from being done again is gone."""
-        await self._execute("delete from inbox")
-        await self._execute(_FORGET, book.HOT, f"event|crm|{told.id}")
+        """For a negative control: what keeps this change of a lead from being done again is gone, against every trigger."""
+        conn = await asyncpg.connect(self.world.postgres.url())
+        try:
+            await conn.execute("set session_replication_role = replica")
+            await conn.execute("delete from inbox")
+            await conn.execute(_FORGET, book.HOT, f"event|crm|{told.id}")
+        finally:
+            await conn.close()
 
     async def _execute(self, statement: str, *arguments: object) -> None:
         conn = await self.world.connect()

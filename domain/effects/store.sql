@@ -1,7 +1,8 @@
 -- Arrays are parallel: one entry per effect or key. Every statement over several rows goes from the keys to the rows, one by
 -- one and in one order: before the first analysis the planner would read a tenant's whole table, and without an order two
 -- transactions that meet on two rows would wait for each other. A state behind `|| ''` keeps the indexes of states from offering
--- themselves for look-ups by key; `any (array(...))` keeps an update from reading a tenant's rows to find the few that it wants.
+-- themselves for look-ups by key, a tenant behind `|| ''` the primary key for look-ups by owner; `any (array(...))` keeps an
+-- update from reading a tenant's rows to find the few that it wants.
 
 -- name: draw_positions
 -- Lock the counters of these keys, in order, and draw so many numbers from each; the last number drawn.
@@ -76,7 +77,7 @@ select distinct e.tenant_id, e.order_key
 from unnest(:tenant_ids::text[], :owner_kinds::text[], :owner_ids::text[]) as o (tenant_id, owner_kind, owner_id)
 cross join lateral (
     select tenant_id, order_key from effects
-    where tenant_id = o.tenant_id and owner_kind = o.owner_kind and owner_id = o.owner_id
+    where tenant_id || '' = o.tenant_id and owner_kind = o.owner_kind and owner_id = o.owner_id
       and finished_at is null and state <> 'leased' and order_key is not null offset 0) e;
 
 -- name: cancel_effects
@@ -87,7 +88,7 @@ with held as materialized (
               as t (tenant_id, owner_kind, owner_id) order by tenant_id, owner_kind, owner_id) o
     cross join lateral (
         select tenant_id, effect_id from effects
-        where tenant_id = o.tenant_id and owner_kind = o.owner_kind and owner_id = o.owner_id
+        where tenant_id || '' = o.tenant_id and owner_kind = o.owner_kind and owner_id = o.owner_id
           and finished_at is null and state <> 'leased'
           and (order_key is null or (tenant_id, order_key) in
                (select * from unnest(:key_tenant_ids::text[], :order_keys::text[])))
@@ -144,7 +145,7 @@ cross join lateral (
     select tenant_id, effect_id, owner_kind, owner_id, action_index, occurrence, kind, request, order_key, endpoint,
            subject_id, retries, delay_seconds, backoff, is_async, attempt, failures, lease_term, seq
     from effects
-    where tenant_id = o.tenant_id and owner_kind = o.owner_kind and owner_id = o.owner_id
+    where tenant_id || '' = o.tenant_id and owner_kind = o.owner_kind and owner_id = o.owner_id
       and finished_at is null and state || '' in ('due', 'delayed') and due_at <= cs_now() and kind = any (:kinds::text[])
       and (state = 'due' or order_key is null)
     order by effect_id for update) e;
@@ -180,7 +181,7 @@ with held as materialized (
               as t (tenant_id, owner_kind, owner_id) order by tenant_id, owner_kind, owner_id) o
     cross join lateral (
         select tenant_id, effect_id from effects
-        where tenant_id = o.tenant_id and owner_kind = o.owner_kind and owner_id = o.owner_id
+        where tenant_id || '' = o.tenant_id and owner_kind = o.owner_kind and owner_id = o.owner_id
           and finished_at is null and state || '' = 'delayed' and due_at <= cs_now() and order_key is null order by effect_id for update) h
 )
 update effects e set state = 'due'
@@ -194,7 +195,7 @@ select distinct e.tenant_id, e.order_key
 from unnest(:tenant_ids::text[], :owner_kinds::text[], :owner_ids::text[]) as o (tenant_id, owner_kind, owner_id)
 cross join lateral (
     select tenant_id, order_key from effects
-    where tenant_id = o.tenant_id and owner_kind = o.owner_kind and owner_id = o.owner_id
+    where tenant_id || '' = o.tenant_id and owner_kind = o.owner_kind and owner_id = o.owner_id
       and finished_at is null and state || '' = 'delayed' and due_at <= cs_now() and order_key is not null offset 0) e;
 
 -- name: hand_over

@@ -134,11 +134,11 @@ async def save(
     for wave in waves:
         await advance(conn, outbox, wiring, [(run.match.change.tenant_id, OWNER, str(run.match.run_id)) for run in wave])
     # Timers come last in the order of locks; of two events of an entity the later one counts.
-    timers: dict[tuple[str, str], Timer | None] = {}
+    timers: dict[tuple[str, str], Timer | int] = {}
     for ruling in rulings:
-        timers |= dict.fromkeys(ruling.dates.disarmed) | {(one.tenant_id, one.key): one for one in ruling.dates.armed}
-    await disarm(conn, [key for key, timer in timers.items() if timer is None])
-    await arm(conn, [timer for timer in timers.values() if timer is not None])
+        timers |= dict(ruling.dates.disarmed) | {(one.tenant_id, one.key): one for one in ruling.dates.armed}
+    await disarm(conn, {key: timer for key, timer in timers.items() if isinstance(timer, int)})
+    await arm(conn, [timer for timer in timers.values() if isinstance(timer, Timer)])
     await open_incidents(conn, [alarm for ruling in rulings for alarm in _alarms(ruling)])
     # Last of all: two members may want to show a skip of the same tenant at once, and one waits for the other's end.
     await run_store.insert_samples(conn, samples)

@@ -21,10 +21,10 @@ KIND = "rule-date"
 
 @dataclass(frozen=True, slots=True)
 class Dates:
-    """Timers to arm or move, and keys of those to take away."""
+    """Timers to arm or move, and of those to take away tenant and key, and when that was told."""
 
     armed: tuple[Timer, ...] = ()
-    disarmed: tuple[tuple[str, str], ...] = ()
+    disarmed: tuple[tuple[tuple[str, str], int], ...] = ()
 
 
 def timer_key(rule_id: str, entity_type: str, entity_id: str) -> str:
@@ -34,15 +34,16 @@ def timer_key(rule_id: str, entity_type: str, entity_id: str) -> str:
 
 def dates_of(rules: Iterable[CompiledRule], occasion: Occasion, now: datetime, calendar: Calendar) -> Dates:
     """What the event does to the timers of these rules, which are all of its entity type."""
-    armed, disarmed = list[Timer](), list[tuple[str, str]]()
+    armed, disarmed = list[Timer](), list[tuple[tuple[str, str], int]]()
+    # A sender whose clock runs ahead must not keep what is said later from counting.
+    told_at = min(occasion.sent_at, now)
     for rule in rules:
         due = None if occasion.change.change_type == "DELETE" else due_of(rule.definition, occasion.change.current, calendar)
         key = timer_key(rule.rule_id, occasion.change.entity_type, occasion.change.entity_id)
         if due is not None and due > now:
-            # A sender whose clock runs ahead must not keep what is said later from counting.
-            armed.append(date_timer(rule, occasion.key, key, due, occasion.subject_id, min(occasion.sent_at, now)))
+            armed.append(date_timer(rule, occasion.key, key, due, occasion.subject_id, told_at))
         elif due is None or _touched(rule, occasion):
-            disarmed.append((occasion.change.tenant_id, key))
+            disarmed.append(((occasion.change.tenant_id, key), entry_of(told_at)))
     return Dates(tuple(armed), tuple(disarmed))
 
 
@@ -52,7 +53,12 @@ def date_timer(
     """`at`: when the date was told; what was told later counts."""
     tenant, entity_type, entity_id = entity
     command = {"ruleId": rule.rule_id, "entityType": entity_type, "entityId": entity_id}
-    return Timer(tenant, key, KIND, due, command, int(at.timestamp() * 1_000_000), subject_id)
+    return Timer(tenant, key, KIND, due, command, entry_of(at), subject_id)
+
+
+def entry_of(told_at: datetime) -> int:
+    """What is told later counts, in whatever order it is read."""
+    return int(told_at.timestamp() * 1_000_000)
 
 
 def _touched(rule: CompiledRule, occasion: Occasion) -> bool:

@@ -17,20 +17,21 @@ cross join lateral (
     for update) g;
 
 -- name: save_guards!
--- The locked guards as the admitted runs leave them.
-update workflow_rule_guards g
-set executions = n.executions, window_started = n.window_started, window_runs = n.window_runs
-from unnest(:tenant_ids::text[], :rule_ids::uuid[], :entity_keys::text[], :executions::bigint[],
-            :window_started::timestamptz[], :window_runs::integer[])
-     as n (tenant_id, rule_id, entity_key, executions, window_started, window_runs)
-where g.tenant_id = n.tenant_id and g.rule_id = n.rule_id and g.entity_key = n.entity_key;
+-- The locked guards as the admitted runs leave them. Each is found by its key: an update that joins an array reads a tenant's
+-- guards for each of its entries while the table has no statistics.
+insert into workflow_rule_guards (tenant_id, rule_id, entity_key, executions, window_started, window_runs)
+select * from unnest(:tenant_ids::text[], :rule_ids::uuid[], :entity_keys::text[], :executions::bigint[],
+                     :window_started::timestamptz[], :window_runs::integer[])
+on conflict (tenant_id, rule_id, entity_key) do update
+set executions = excluded.executions, window_started = excluded.window_started, window_runs = excluded.window_runs;
 
 -- name: find_runs
--- Which of these runs exist already: the occurrences that are old news, whatever inbox and offsets say.
+-- Which of these runs exist already: the occurrences that are old news, whatever inbox and offsets say. `offset 0` here and
+-- below keeps the look-up by key for each: joined, a tenant's runs would be read for each of them while there are no statistics.
 select r.tenant_id, r.id::text as id
 from unnest(:tenant_ids::text[], :ids::uuid[]) as w (tenant_id, id)
 cross join lateral (
-    select l.tenant_id, l.id from workflow_execution_logs l where l.tenant_id = w.tenant_id and l.id = w.id) r;
+    select l.tenant_id, l.id from workflow_execution_logs l where l.tenant_id = w.tenant_id and l.id = w.id offset 0) r;
 
 -- name: insert_runs!
 -- New runs as they stand after their first actions; one JSON array, because unnest makes a tuplestore of each argument.
@@ -70,17 +71,21 @@ cross join lateral (
 select l.tenant_id, l.id::text as id, l.rule_id::text as rule_id, l.causation
 from unnest(:tenant_ids::text[], :ids::uuid[]) as w (tenant_id, id)
 cross join lateral (
-    select * from workflow_execution_logs k where k.tenant_id = w.tenant_id and k.id = w.id) l;
+    select * from workflow_execution_logs k where k.tenant_id = w.tenant_id and k.id = w.id offset 0) l;
 
 -- name: save_runs!
--- Locked runs one step on.
+-- Locked runs one step on. `any (array(...))` keeps the update from reading a tenant's runs to find the few that it wants.
+with r as materialized (
+    select * from jsonb_to_recordset(:runs::jsonb)
+         as t (tenant_id text, id uuid, status text, completed_at timestamptz, output_data text, error_message text,
+               actions_completed integer, actions_failed integer, actions_skipped integer)
+)
 update workflow_execution_logs l
 set status = r.status, completed_at = r.completed_at, output_data = r.output_data, error_message = r.error_message,
     actions_completed = r.actions_completed, actions_failed = r.actions_failed, actions_skipped = r.actions_skipped
-from jsonb_to_recordset(:runs::jsonb)
-     as r (tenant_id text, id uuid, status text, completed_at timestamptz, output_data text, error_message text,
-           actions_completed integer, actions_failed integer, actions_skipped integer)
-where l.tenant_id = r.tenant_id and l.id = r.id;
+from r
+where l.tenant_id = r.tenant_id and l.id = r.id
+  and l.tenant_id = any (array(select tenant_id from r)) and l.id = any (array(select id from r));
 
 -- name: insert_deltas!
 -- What is to be added to the rules' statistics.

@@ -67,11 +67,11 @@ async def follow_edit(conn: Connection, edit: Edit, version: int) -> None:
             due, command = kept.due_at, dict(kept.command)
         await arm(conn, [Timer(edit.tenant_id, schedule, SCHEDULE, due, command, version)])
     else:
-        await disarm(conn, [(edit.tenant_id, schedule)])
+        await disarm(conn, {(edit.tenant_id, schedule): None})
     if runs and told.trigger_type is TriggerType.ON_DATE_FIELD:
         await arm(conn, [Timer(edit.tenant_id, scan, SCAN, now, {"ruleId": edit.id, "after": ""}, version)])
     else:
-        await disarm(conn, [(edit.tenant_id, scan)])
+        await disarm(conn, {(edit.tenant_id, scan): None})
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ handlers lock no owner.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -39,12 +39,20 @@ async def arm(conn: Connection, timers: Sequence[Timer]) -> set[str]:
     return {row["timer_key"] for row in changed}
 
 
-async def disarm(conn: Connection, keys: Iterable[tuple[str, str]]) -> set[str]:
-    """Armed ones of these (tenant, key) will not fire; the keys of those that were armed."""
-    pairs = sorted(set(keys))
+async def disarm(conn: Connection, keys: Mapping[tuple[str, str], int | None]) -> set[str]:
+    """Armed ones of these (tenant, key) will not fire; the keys of those that were armed.
+
+    A number spares what a later entry, or this one, has armed: the past may be read again. None spares nothing.
+    """
+    pairs = sorted(keys)
     if not pairs:
         return set()
-    rows = await queries.disarm_timers(conn, tenant_ids=[tenant for tenant, _ in pairs], keys=[key for _, key in pairs])
+    rows = await queries.disarm_timers(
+        conn,
+        tenant_ids=[tenant for tenant, _ in pairs],
+        keys=[key for _, key in pairs],
+        entries=[keys[pair] for pair in pairs],
+    )
     return {row["timer_key"] for row in rows}
 
 

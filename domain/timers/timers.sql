@@ -12,15 +12,15 @@ where t.entry < excluded.entry or (t.entry = excluded.entry and t.state = 'armed
 returning timer_key;
 
 -- name: disarm_timers
--- Armed ones will not fire; the keys of those that were.
+-- Armed ones will not fire, but for those of the same or a later entry; the keys of those that were armed.
 with held as materialized (
-    select w.tenant_id, w.timer_key
-    from (select * from unnest(:tenant_ids::text[], :keys::text[]) as k (tenant_id, timer_key)
+    select w.tenant_id, w.timer_key, w.entry
+    from (select * from unnest(:tenant_ids::text[], :keys::text[], :entries::bigint[]) as k (tenant_id, timer_key, entry)
           order by tenant_id, timer_key) w
     cross join lateral (select from timers h where h.tenant_id = w.tenant_id and h.timer_key = w.timer_key
-                          and h.state = 'armed' for update) h
+                          and h.state = 'armed' and (w.entry is null or h.entry < w.entry) for update) h
 )
-update timers t set state = 'canceled', ended_at = cs_now()
+update timers t set state = 'canceled', ended_at = cs_now(), entry = greatest(t.entry, held.entry)
 from held
 where t.tenant_id = held.tenant_id and t.timer_key = held.timer_key
   and t.tenant_id = any (array(select tenant_id from held)) and t.timer_key = any (array(select timer_key from held))

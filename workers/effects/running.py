@@ -49,8 +49,8 @@ def limits_of(settings: EffectSettings) -> Limits:
 
 async def run(settings: Settings, stop: asyncio.Event, senders: Iterable[Sender], wiring: Wiring) -> None:
     """Make calls until `stop`, with a sender for each external kind."""
-    scan = await open_pool(settings, "scan", size=5, planner=SEARCHES)
-    worker = await open_pool(settings, "worker", size=RECORDERS + 2)
+    scan = await open_pool(settings, "scan", size=5, reset=False, planner=SEARCHES)
+    worker = await open_pool(settings, "worker", size=RECORDERS + 2, reset=False)
     try:
         await EffectsWorker(settings, scan, worker, senders, wiring).run(stop)
     finally:

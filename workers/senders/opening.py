@@ -19,7 +19,7 @@ _CONNECTIONS = 4
 @asynccontextmanager
 async def open_senders(settings: Settings) -> AsyncIterator[Sequence[Sender]]:
     """Open until the block ends. Raises ConfigurationError."""
-    pool = await open_pool(settings, "worker", size=_CONNECTIONS)
+    pool = await open_pool(settings, "worker", size=_CONNECTIONS, reset=False)
     try:
         async with open_key_ring(settings) as keys:
             with open_outbound(settings.outbound) as outbound:

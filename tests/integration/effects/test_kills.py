@@ -54,6 +54,12 @@ async def check_books(ground: Ground, receiver: Receiver) -> None:
         assert list(first) == sorted(first)
 
 
+def check_repeats(receiver: Receiver, point: str) -> None:
+    """Who died between call and record left no trace of the call: it was made again, under the same id."""
+    if point == "effects.called":
+        assert len(receiver.calls) > RUNS * 2 == len(set(receiver.ids()))
+
+
 @pytest.mark.requirement("trap-25", "trap-28", "trap-31")
 @pytest.mark.parametrize("point", POINTS)
 async def test_a_process_killed_at_any_point_loses_nothing_and_repeats_no_outcome(
@@ -66,6 +72,7 @@ async def test_a_process_killed_at_any_point_loses_nothing_and_repeats_no_outcom
     async with process(ground, receiver.port):
         await until(lambda: everything_ended(ground), 20, what="an end of everything")
     await check_books(ground, receiver)
+    check_repeats(receiver, point)
 
 
 @pytest.mark.hole("lost-lease-writes-nothing")

@@ -1,7 +1,9 @@
 """Secrets of tenants: sealed in their place, two live values while they change, and gone when their key is."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
@@ -14,6 +16,7 @@ from runtime.keys.ring import KeyRing
 from runtime.postgres import tenants_transaction
 from runtime.sql import Connection
 from schemas.errors import DecryptionFailed, NotFound, Rejected
+from tests.infrastructure.databases import ClonedDatabase
 from workers.senders.secrets_access import stored_secrets
 
 Pools = dict[str, asyncpg.Pool]
@@ -51,6 +54,37 @@ async def test_a_secret_is_read_back_by_a_sender_and_by_no_query(pools: Pools, r
     assert CANARY not in str(listed)
     dump = "select string_agg(v::text, '') from tenant_secret_values v"
     assert CANARY.encode().hex() not in await pools["superuser"].fetchval(dump)
+
+
+async def test_calls_that_begin_together_share_a_read_and_each_gets_its_own(
+    pools: Pools, ring: KeyRing, database: ClonedDatabase
+) -> None:
+    await put(pools, ring, "one")
+    await put(pools, ring, "broken", name="broken")
+    await pools["superuser"].execute("update tenant_secret_values set sealed = sealed || 'x' where name = 'broken'")
+    reads_made = list[object]()
+
+    async def count(conn: Any) -> None:
+        reads_made.append(conn)
+
+    async with asyncpg.create_pool(database.url("worker"), setup=count) as pool:
+        senders = stored_secrets(pool, ring)
+        asked = await asyncio.gather(*(senders("acme", ["token"]) for _ in range(100)))
+        assert [found["token"].newest for found in asked] == ["one"] * 100
+        assert len(reads_made) <= 2
+
+        # What does not open is the trouble of those who named it.
+        first, second, third = await asyncio.gather(
+            senders("acme", ["token"]), senders("acme", ["broken"]), senders("acme", ["token"]), return_exceptions=True
+        )
+        assert isinstance(second, DecryptionFailed)
+        for found in (first, third):
+            assert not isinstance(found, BaseException)
+            assert found["token"].newest == "one"
+
+        # A read that begins later sees what was put before.
+        await put(pools, ring, "two")
+        assert (await senders("acme", ["token"]))["token"].newest == "two"
 
 
 async def test_the_value_before_lives_as_long_as_was_said_and_older_ones_are_gone(pools: Pools, ring: KeyRing) -> None:

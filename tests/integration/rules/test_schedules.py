@@ -140,6 +140,24 @@ async def test_a_date_that_goes_away_takes_its_timer_with_it(house: House) -> No
     assert await house.world.look("select 1 from timers where kind = 'rule-date' and state = 'armed'") == []
 
 
+async def test_an_event_that_is_read_again_takes_no_date_away_that_a_later_one_gave(house: House) -> None:
+    await house.rule(TASK, triggerType="ON_DATE_FIELD", dateField="followUpAt")
+    now = datetime.now(UTC)
+    date = (now + timedelta(days=30)).replace(microsecond=0)
+    life = [
+        event("e1", sent_at=now, followUpAt=None),
+        event("e2", sent_at=now + timedelta(milliseconds=1), old={"followUpAt": None}, followUpAt=date.isoformat()),
+    ]
+    for one in life:
+        await house.meet(one)
+
+    for one in life:
+        # The inbox is empty and the group stands at its first offset: each in a batch of its own.
+        await house.meet(one)
+        armed = await house.world.look("select due_at from timers where kind = 'rule-date' and state = 'armed'")
+        assert armed == [{"due_at": date}]
+
+
 @pytest.mark.requirement("trap-24")
 async def test_entities_that_were_there_before_the_rule_get_their_timers_too(house: House) -> None:
     await set_clock(house.world, datetime(2026, 12, 1, 3, tzinfo=UTC))

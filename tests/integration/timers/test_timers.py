@@ -114,7 +114,7 @@ async def test_arming_moves_and_disarming_ends(house: House) -> None:
     await house.arm(timer("a", FUTURE), timer("b"))
     assert await house.arm(timer("a", PAST)) == {"a"}
     async with tenants_transaction(house.worker, ["acme"]) as conn:
-        assert await disarm(conn, [("acme", "b"), ("acme", "absent")]) == {"b"}
+        assert await disarm(conn, {("acme", "b"): None, ("acme", "absent"): None}) == {"b"}
     await house.scheduler().round(asyncio.Event())
     assert await house.noted() == ["a"]
     assert (await house.state("b"))[0] == "canceled"

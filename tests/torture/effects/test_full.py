@@ -12,7 +12,7 @@ from domain.effects.claiming import find_falling_due, has_work
 from tests.integration.effects.conftest import ground, receiver
 from tests.integration.effects.processes import process
 from tests.integration.effects.test_claims import take
-from tests.integration.effects.test_kills import POINTS, check_books, everything_ended, prepare
+from tests.integration.effects.test_kills import POINTS, check_books, check_repeats, everything_ended, prepare
 from tests.integration.effects.world import Ground, Receiver, new
 from tests.torture.system.record import run_step
 from tests.waiting import until
@@ -38,6 +38,7 @@ async def test_kills_at_a_point(ground: Ground, receiver: Receiver, point: str) 
             async with process(ground, receiver.port):
                 await until(lambda: everything_ended(ground), 60, what="an end of everything")
             await check_books(ground, receiver)
+            check_repeats(receiver, point)
         return {"kills": count}
 
     await run_step(f"effects: kill at {point}", 20, rounds, lambda figures: None)

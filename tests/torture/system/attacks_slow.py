@@ -115,18 +115,19 @@ async def clock_jumps(world: World, jumps: Sequence[float], dwell: float) -> Fig
         try:
             for hours in jumps:
                 since = time.monotonic()
-                await _shift(world, hours)
+                await shift_clock(world, hours)
                 back.append(await seconds_until_live(world, load, since))
                 await asyncio.sleep(dwell)
                 await further(load, 30)
         finally:
-            await _shift(world, 0)
+            await shift_clock(world, 0)
         await seconds_until_live(world, load, time.monotonic())
     figures["live_again_seconds"] = summary(back)
     return figures
 
 
-async def _shift(world: World, hours: float) -> None:
+async def shift_clock(world: World, hours: float) -> None:
+    """The database's clock, so many hours from the right time."""
     conn = await asyncpg.connect(world.owner_url)
     try:
         await conn.execute(

@@ -13,7 +13,7 @@ from tests.torture.system import attacks, attacks_slow
 from tests.torture.system.fleet import LEAVE_SECONDS
 from tests.torture.system.record import run_step
 from tests.torture.system.verdict import sound
-from tests.torture.system.world import DOUBLE, SMALL, World, world
+from tests.torture.system.world import DOUBLE, SMALL, TOPICS, World, world
 
 pytestmark = [pytest.mark.torture, pytest.mark.timeout(4 * 3600)]
 
@@ -27,7 +27,7 @@ def on(
     """The attack with its count, on a world of its own."""
 
     async def run(count: int) -> Figures:
-        async with world(nodes, roles, **settings) as made:
+        async with world(nodes, roles, TOPICS, **settings) as made:
             return await attack(made, count)
 
     return run

@@ -31,6 +31,9 @@ PARTITIONS = 4
 SMALL = ("api", "relay", "work-items", "projections", "workers")
 DOUBLE = (*SMALL, "relay", "work-items", "projections")
 
+# Beginnings of the names of the topics that these roles use.
+TOPICS = ("work-items.", "onboarding.events")
+
 # Where the settings look for it beside the main database.
 _KEYS = "postgres_keys"
 
@@ -70,7 +73,9 @@ class World:
 
 
 @asynccontextmanager
-async def world(nodes: int = 1, roles: Sequence[str] = SMALL, **settings: str) -> AsyncIterator[World]:
+async def world(
+    nodes: int = 1, roles: Sequence[str] = SMALL, topics: tuple[str, ...] = TOPICS, **settings: str
+) -> AsyncIterator[World]:
     """A world with `nodes` brokers and a process per role named (a role twice: two processes), all of them ready."""
     scratch = new_scratch()
     postgres, kafka = new_postgres(scratch), new_kafka(scratch, nodes, heap="256m" if nodes > 1 else "512m")
@@ -78,7 +83,7 @@ async def world(nodes: int = 1, roles: Sequence[str] = SMALL, **settings: str) -
     try:
         await asyncio.gather(asyncio.to_thread(postgres.start), asyncio.to_thread(kafka.start))
         made = _world(scratch, postgres, kafka, settings)
-        await _prepare(made)
+        await _prepare(made, topics)
         for index, role in enumerate(roles):
             made.fleet.add(role, roles[:index].count(role))
         await made.fleet.ready()
@@ -113,7 +118,7 @@ def _world(folder: Path, postgres: PostgresServer, kafka: KafkaCluster, settings
     return World(folder, postgres, kafka, environment, f"http://127.0.0.1:{port}", fleet, tokens)
 
 
-async def _prepare(made: World) -> None:
+async def _prepare(made: World, used: tuple[str, ...]) -> None:
     await apply_roles(made.postgres.url(), password_of(made.postgres.url()))
     await migrations.apply(made.owner_url)
     await create_database(made.postgres.url(), _KEYS)
@@ -126,12 +131,12 @@ async def _prepare(made: World) -> None:
         await conn.executemany("insert into users (tenant_id, user_id, display_name) values ($1, $2, $2)", people)
     finally:
         await conn.close()
-    await _make_topics(made)
+    await _make_topics(made, used)
 
 
-async def _make_topics(made: World) -> None:
+async def _make_topics(made: World, used: tuple[str, ...]) -> None:
     """What the registry wants of the topics in use, in fewer partitions."""
-    wanted = [t for t in topics.wanted_topics(made.settings) if t.name.startswith(("work-items.", "onboarding.events"))]
+    wanted = [t for t in topics.wanted_topics(made.settings) if t.name.startswith(used)]
     client = admin(made.settings)
     await client.start()
     try:

@@ -8,6 +8,7 @@ from typing import Any
 
 from api import answers, cases, directory, events, health, incidents, mappings, path_checks, reindex, work_items
 from api.door import Route
+from api.onboarding_routes import onboarding_routes
 from api.outgoing_routes import outgoing_routes
 from api.rule_routes import rule_routes
 from domain.cases.decisions import MAY_LIST as MAY_LIST_CASES
@@ -291,6 +292,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     *outgoing_routes(READERS, ADMINS),
     *rule_routes(),
+    *onboarding_routes(),
     Route(
         "GET",
         _MAPPINGS,

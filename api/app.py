@@ -20,6 +20,7 @@ from domain.cases.mapping.model import Graph
 from domain.cases.mapping_store import released_files
 from domain.cases.sealing import Keys
 from domain.incidents.resolve import RetryHandler
+from domain.onboarding.definitions import FollowedFlows, released_flows
 from domain.outbox import Outbox
 from runtime.enclosure import Enclosure
 from runtime.settings import Settings
@@ -53,6 +54,7 @@ def create_app(
         retries or {},
         keys,
         FollowedClasses(files),
+        FollowedFlows(released_flows()),
         files,
         Enclosure(CHILD),
         statements_of,

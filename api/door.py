@@ -28,6 +28,7 @@ from domain.cases.mapping.model import Graph
 from domain.cases.mapping.specs import TableSpec
 from domain.cases.sealing import Keys
 from domain.incidents.resolve import RetryHandler
+from domain.onboarding.definitions import FollowedFlows
 from domain.outbox import Outbox
 from runtime.enclosure import Enclosure
 from runtime.settings import Settings
@@ -50,6 +51,8 @@ class Door:
     # None: a process without keys answers 503 where decrypted data is asked for.
     keys: Keys | None
     case_classes: FollowedClasses
+    # Flows of the release, and those that tenants pinned.
+    flows: FollowedFlows
     # Case classes of the release; the database's rows lie over them.
     classes: Graph
     # Where paths that callers write are evaluated.

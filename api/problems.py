@@ -147,6 +147,12 @@ CATALOGUE: dict[str, ProblemType] = {
     "UnknownAssignee": ProblemType(400, "The directory does not know the assignee"),
     "InactiveAssignee": ProblemType(400, "The assignee is inactive"),
     "OccurredAtRefused": ProblemType(400, "The time cannot be set like this"),
+    # journeys
+    "InstanceNotFound": ProblemType(404, "There is no such journey"),
+    "UnknownFlow": ProblemType(422, "There is no such flow or version"),
+    "ActorNotAllowed": ProblemType(403, "The action is for somebody else"),
+    "StepInProgress": ProblemType(409, "A step is under way"),
+    "InstanceEnded": ProblemType(409, "The journey has ended"),
     # cases
     "CaseNotFound": ProblemType(404, "There is no such case or version"),
     "UnknownCaseClass": ProblemType(422, "No case can be of this class"),

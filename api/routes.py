@@ -9,6 +9,7 @@ from typing import Any
 from api import answers, cases, directory, events, health, incidents, work_items
 from api.door import Route
 from api.mapping_routes import MAPPING_ROUTES
+from api.onboarding_routes import ONBOARDING_ROUTES
 from api.outgoing_routes import outgoing_routes
 from api.rebuild_routes import REBUILD_ROUTES
 from api.rule_routes import RULE_ROUTES
@@ -269,6 +270,7 @@ ROUTES: tuple[Route, ...] = (
     *RULE_ROUTES,
     *MAPPING_ROUTES,
     *REBUILD_ROUTES,
+    *ONBOARDING_ROUTES,
     Route("GET", "/livez", health.livez, None, answers.Health),
     Route("GET", "/readyz", health.readyz, None, answers.Health, responses=_NOT_READY),
     Route("GET", "/healthz", health.healthz, None, answers.Health, responses=_NOT_READY),

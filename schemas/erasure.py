@@ -140,6 +140,18 @@ COLUMNS: dict[str, dict[str, Rule]] = {
     "public.workflow_rule_guards": _columns(none="tenant_id entity_key"),
     "public.workflow_rule_deltas": _columns(none="tenant_id"),
     "public.assignment_circles": _columns(none="tenant_id name last_user"),
+    # A flow's words are written before anybody follows it. What persons said in a journey is sealed.
+    "public.flw_int_def": _columns(none="tenant_id flow title definition created_by"),
+    "public.flw_case_def": _columns(none="tenant_id name data_schema created_by"),
+    "public.onboarding_transition": _columns(
+        none="flow_version from_state action to_state allowed_actors compensation_action handler flow tenant_id"
+    ),
+    "public.onboarding_instance": _columns(none="tenant_id instance_id flow user_id status current_state work_item_id folded"),
+    "public.workflow_event": _columns(none="tenant_id instance_id event_type payload cause", shred="data"),
+    "public.step_execution": _columns(none="tenant_id instance_id state action handler status code"),
+    "public.state_snapshot": _columns(none="tenant_id instance_id state folded"),
+    "public.flw_case": _columns(none="tenant_id case_id subject_id", shred="case_data"),
+    "public.onboarding_review_task": _columns(none="tenant_id work_item_id instance_id group_name"),
     "projections.work_item_board": _columns(
         none="tenant_id work_item_id status priority assignee_id request_type activity_area business_group process scope"
         " ce_source"

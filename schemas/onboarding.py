@@ -200,6 +200,22 @@ class InstanceStatusChanged(Payload):
     changed_at: Instant
 
 
+class WorkflowEventTold(Payload):
+    """One event of an instance as others hear of it: ids, codes and times; what a person said stays in the database."""
+
+    TYPE: ClassVar[str] = "WORKFLOW_EVENT"
+    instance_id: Identifier
+    event_type: Code
+    flow: Code
+    at: Instant
+    state: Code | None = None
+    action: Code | None = None
+    step: Version | None = None
+    attempt: Version | None = None
+    phase: Code | None = None
+    code: Code | None = None
+
+
 Command = (
     StartInstance
     | Advance

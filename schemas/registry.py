@@ -150,19 +150,30 @@ TOPICS: dict[str, Topic] = {
         Topic(
             "onboarding.commands.v1",
             "tenant|onboarding|instance id",
-            ("Advance", "StepSucceeded", "StepFailed", "TimerFired", "ReviewDecided"),
+            (
+                "StartInstance",
+                "Advance",
+                "StepSucceeded",
+                "StepFailed",
+                "TimerFired",
+                "ReviewDecided",
+                "CancelInstance",
+                "ReopenInstance",
+            ),
             WEEK_MS,
             "expires",
             outside_producers=True,
+            writer="domain.onboarding",
             description="commands to onboarding instances",
         ),
         Topic(
             "onboarding.events.v1",
             "tenant|onboarding|instance id",
-            ("INSTANCE_STATUS_CHANGED",),
+            ("INSTANCE_STATUS_CHANGED", "WORKFLOW_EVENT"),
             FOR_EVER_MS,
-            "shred",
-            description="what happened to onboarding instances",
+            "none",
+            writer="domain.onboarding",
+            description="what happened to onboarding instances: ids, codes and times only",
         ),
         Topic(
             "effects.events.v1",
@@ -248,6 +259,19 @@ RULES = Group(
     description="lets rules look at entity changes; a run's id is a durable unique key: an offset moved back repeats nothing",
 )
 
+ONBOARDING = Group(
+    "onboarding",
+    ("onboarding.commands.v1",),
+    inbox="forever",
+    description="moves onboarding instances; its inbox rows are durable, so an offset moved back repeats nothing",
+)
+
+SAGA = Group(
+    "saga",
+    ("work-items.events.v1",),
+    description="turns what happens to work items into commands for the instances behind them; repeated ones change nothing",
+)
+
 # A table version is a consumer of its own: another version is one more line here.
 PROJECTION_VERSIONS: dict[str, tuple[str, int, tuple[str, ...]]] = {
     "work_item_board.v1": ("work_item_board", 1, ("work-items.events.v1",)),
@@ -260,6 +284,8 @@ GROUPS: dict[str, Group] = {
         CASES,
         ENTITIES,
         RULES,
+        ONBOARDING,
+        SAGA,
         *(projection_group(table, version, topics) for table, version, topics in PROJECTION_VERSIONS.values()),
     )
 }

@@ -21,7 +21,18 @@ from schemas.entities import (
 from schemas.envelope import CloudEvent
 from schemas.errors import UndecodableMessage, UnknownMessageType
 from schemas.models import Payload
-from schemas.onboarding import Advance, InstanceStatusChanged, ReviewDecided, StepFailed, StepSucceeded, TimerFired
+from schemas.onboarding import (
+    Advance,
+    CancelInstance,
+    InstanceStatusChanged,
+    ReopenInstance,
+    ReviewDecided,
+    StartInstance,
+    StepFailed,
+    StepSucceeded,
+    TimerFired,
+    WorkflowEventTold,
+)
 from schemas.rule_events import RuleRunFinished, StartRule
 from schemas.work_items import (
     ApplyAction,
@@ -119,12 +130,16 @@ MODELS: dict[str, type[Payload]] = {
         CreateActivity,
         StartRule,
         RuleRunFinished,
+        StartInstance,
         Advance,
         StepSucceeded,
         StepFailed,
         TimerFired,
         ReviewDecided,
+        CancelInstance,
+        ReopenInstance,
         InstanceStatusChanged,
+        WorkflowEventTold,
         StoreSnapshot,
         RemoveCase,
         CaseSnapshotStored,

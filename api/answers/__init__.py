@@ -39,6 +39,7 @@ from api.answers.mappings import (
     TableChangeView,
     TablePlan,
 )
+from api.answers.onboarding import OnboardingMoved, OnboardingStatus
 from api.answers.outgoing import (
     NotificationPage,
     NotificationsRead,
@@ -124,6 +125,8 @@ __all__ = [
     "NotificationPage",
     "NotificationView",
     "NotificationsRead",
+    "OnboardingMoved",
+    "OnboardingStatus",
     "OrderView",
     "PathChecked",
     "PathStatistics",

@@ -57,8 +57,12 @@ async def advance(
     # Ends because an owner has finitely many effects, and what an internal kind plans for other owners is not concerned.
     while True:
         lines |= {line for one in ended if (line := _line_of(one)) is not None}
-        await tell(conn, outbox, [(one.effect, one.outcome) for one in ended], now)
+        told = [(one.effect, one.outcome) for one in ended if one.effect.owner_kind not in wiring.discreet]
+        await tell(conn, outbox, told, now)
         await _fold(conn, wiring, [one.outcome for one in ended], now)
+        if not lines and all(kind in wiring.discreet for _, kind, _ in concerned):
+            # They stand in no line and perform nothing without network here.
+            return performed
         ended = await _perform(conn, wiring, concerned, now)
         performed += [one.outcome for one in ended]
         if not ended and not await _fall_due(conn, wiring, concerned, lines):

@@ -17,6 +17,7 @@ from domain.effects.store import (
     OrderKey,
     OwnerKey,
     busy_keys,
+    claimed_of,
     encode,
     insert,
     key_arrays,
@@ -93,6 +94,28 @@ async def cancel(conn: Connection, owners: Iterable[OwnerKey], code: str = "canc
     if lines:
         await queries.hand_over(conn, **named)
     return [_outcome_of(row, "canceled", code) for row in rows]
+
+
+async def cancel_unclaimed(conn: Connection, ids: Iterable[tuple[str, UUID]], code: str = "canceled") -> list[Outcome]:
+    """Cancel those of these effects (tenant, id) without an order key that nobody has claimed or is about to claim.
+
+    Their outcomes, which the caller folds itself; it holds the owners.
+    """
+    named = tenants_and_ids(sorted(set(ids)))
+    if not named["ids"]:
+        return []
+    return [_outcome_of(row, "canceled", code) for row in await queries.cancel_unclaimed(conn, **named, code=code)]
+
+
+async def take_next(
+    conn: Connection, outcomes: Sequence[Outcome], kinds: Sequence[str], most: int, *, owner: str, life: float
+) -> list[ClaimedEffect]:
+    """Lease what these outcomes' owners planned and what is due at once, in the transaction that records them."""
+    owners = {(outcome.tenant_id, outcome.owner_kind, outcome.owner_id) for outcome in outcomes}
+    if not owners or not kinds or most <= 0:
+        return []
+    rows = await queries.take_next(conn, **owner_arrays(owners), kinds=list(kinds), most=most, owner=owner, life=life)
+    return [claimed_of(row, row["request"]) for row in sorted(rows, key=lambda row: int(row["seq"]))]
 
 
 async def record(conn: Connection, outbox: Outbox, wiring: Wiring, judged: Sequence[Judged]) -> list[Outcome]:
@@ -176,4 +199,5 @@ def _outcome_of(row: Mapping[str, object], result: str, code: str) -> Outcome:
         row["action_index"],  # type: ignore[arg-type]
         result,  # type: ignore[arg-type]
         code,
+        occurrence=str(row["occurrence"]),
     )

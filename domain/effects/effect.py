@@ -74,6 +74,7 @@ class Outcome:
     result: Result
     code: str = ""
     detail: Mapping[str, Any] | None = None
+    occurrence: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,9 @@ class ClaimedEffect:
 
     def outcome(self, result: Result, code: str = "", detail: Mapping[str, Any] | None = None) -> Outcome:
         """How this effect ended."""
-        return Outcome(self.id, self.tenant_id, self.owner_kind, self.owner_id, self.index, result, code, detail)
+        return Outcome(
+            self.id, self.tenant_id, self.owner_kind, self.owner_id, self.index, result, code, detail, self.occurrence
+        )
 
 
 @dataclass(frozen=True, slots=True)

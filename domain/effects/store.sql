@@ -69,7 +69,7 @@ update effects e set state = 'skipped', code = :code, finished_at = cs_now()
 from held
 where e.tenant_id = held.tenant_id and e.effect_id = held.effect_id
   and e.tenant_id = any (array(select tenant_id from held)) and e.effect_id = any (array(select effect_id from held))
-returning e.tenant_id, e.effect_id, e.owner_kind, e.owner_id, e.action_index, e.order_key;
+returning e.tenant_id, e.effect_id, e.owner_kind, e.owner_id, e.action_index, e.occurrence, e.order_key;
 
 -- name: list_keys_of_owners
 -- The order keys in which unclaimed effects of these owners stand, or will stand.
@@ -98,7 +98,50 @@ update effects e set state = 'canceled', code = :code, finished_at = cs_now(), p
 from held
 where e.tenant_id = held.tenant_id and e.effect_id = held.effect_id
   and e.tenant_id = any (array(select tenant_id from held)) and e.effect_id = any (array(select effect_id from held))
-returning e.tenant_id, e.effect_id, e.owner_kind, e.owner_id, e.action_index, e.order_key;
+returning e.tenant_id, e.effect_id, e.owner_kind, e.owner_id, e.action_index, e.occurrence, e.order_key;
+
+-- name: cancel_unclaimed
+-- What of these nobody has claimed is canceled. Who records an outcome holds the effect and waits for the owner, which the caller
+-- holds: so nothing is waited for here.
+with held as materialized (
+    select h.tenant_id, h.effect_id
+    from unnest(:tenant_ids::text[], :ids::uuid[]) as w (tenant_id, effect_id)
+    cross join lateral (
+        select tenant_id, effect_id from effects
+        where tenant_id = w.tenant_id and effect_id = w.effect_id and finished_at is null and state || '' <> 'leased'
+          and order_key is null
+        for update skip locked) h
+)
+update effects e set state = 'canceled', code = :code, finished_at = cs_now()
+from held
+where e.tenant_id = held.tenant_id and e.effect_id = held.effect_id
+  and e.tenant_id = any (array(select tenant_id from held)) and e.effect_id = any (array(select effect_id from held))
+returning e.tenant_id, e.effect_id, e.owner_kind, e.owner_id, e.action_index, e.occurrence;
+
+-- name: take_next
+-- What falls due at once behind outcomes that are being recorded, for whoever records them: no look, no second transaction. Only
+-- effects without an order key, and of kinds whose calls need no allotment.
+with held as materialized (
+    select h.tenant_id, h.effect_id
+    from (select * from unnest(:tenant_ids::text[], :owner_kinds::text[], :owner_ids::text[])
+              as t (tenant_id, owner_kind, owner_id) order by tenant_id, owner_kind, owner_id) o
+    cross join lateral (
+        select tenant_id, effect_id from effects
+        where tenant_id = o.tenant_id and owner_kind = o.owner_kind and owner_id = o.owner_id
+          and finished_at is null and state || '' = 'due' and due_at <= cs_now() and order_key is null
+          and kind = any (:kinds::text[])
+        order by effect_id for update skip locked) h
+    limit :most
+)
+update effects e
+set state = 'leased', attempt = e.attempt + 1, lease_owner = :owner, lease_term = e.lease_term + 1,
+    lease_expires_at = cs_now() + make_interval(secs => :life)
+from held
+where e.tenant_id = held.tenant_id and e.effect_id = held.effect_id
+  and e.tenant_id = any (array(select tenant_id from held)) and e.effect_id = any (array(select effect_id from held))
+returning e.tenant_id, e.effect_id, e.seq, e.owner_kind, e.owner_id, e.action_index, e.occurrence, e.kind, e.endpoint,
+          e.order_key, e.subject_id, e.retries, e.delay_seconds, e.backoff, e.is_async, e.attempt, e.failures, e.lease_term,
+          e.request;
 
 -- name: finish_effects
 -- Outcomes of calls, of those that are still leased under the caller's term; whoever lost its lease gets no row.

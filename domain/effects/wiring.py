@@ -31,8 +31,15 @@ OwnerLock = Callable[[Connection, Sequence[tuple[str, str]]], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """Owners by their kind, internal kinds by name."""
+    """Owners by their kind, internal kinds by name.
+
+    `discreet`: kinds of owners that tell the world themselves what their effects came to, with incidents of their own; their
+    effects stand in no line, and internal ones among them wait for the next look. `followed`: kinds of calls that whoever
+    records the outcome before them makes at once.
+    """
 
     owners: Mapping[str, OwnerFold] = field(default_factory=dict)
     locks: Mapping[str, OwnerLock] = field(default_factory=dict)
     internals: Mapping[str, Internal] = field(default_factory=lambda: {DELAY: perform_delay})
+    discreet: frozenset[str] = frozenset()
+    followed: frozenset[str] = frozenset()

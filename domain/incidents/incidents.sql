@@ -48,3 +48,11 @@ set state = 'resolved', resolved_at = cs_now(), resolved_by = :resolved_by, reso
 where incident_id = any (:incident_ids::uuid[]) and (:tenant_id::text is null or tenant_id = :tenant_id) and state = 'open'
 returning tenant_id, incident_id;
 
+
+-- name: resolve_of_objects!
+-- What these objects were in trouble for is over, without a person.
+update incidents i set state = 'resolved', resolved_at = cs_now(), resolved_by = :resolved_by, resolution = 'it went on'
+from unnest(:tenant_ids::text[], :kinds::text[], :object_types::text[], :object_ids::text[])
+     as w (tenant_id, kind, object_type, object_id)
+where i.tenant_id = w.tenant_id and i.kind = w.kind and i.object_type = w.object_type and i.object_id = w.object_id
+  and i.state = 'open';

@@ -80,3 +80,12 @@ async def open_incident(
         conn, tenant_id=tenant_id, kind=kind, fingerprint=fingerprint, object_type=object_type, object_id=object_id
     )
     return found
+
+
+async def close_incidents(conn: Connection, over: Sequence[tuple[str, str, str, str]], by: str) -> None:
+    """The trouble of these (tenant, kind, object type, object id) ended by itself."""
+    if over:
+        names = ("tenant_ids", "kinds", "object_types", "object_ids")
+        await queries.resolve_of_objects(
+            conn, **dict(zip(names, map(list, zip(*sorted(over), strict=True)), strict=True)), resolved_by=by
+        )

@@ -1,4 +1,5 @@
-"""Onboarding: durable journeys by versioned flows. The language and the engine's decisions here are pure.
+"""Onboarding: durable journeys by versioned flows. The language and the engine's decisions are pure; the store beside them
+carries them out.
 
 | module | owns |
 |---|---|
@@ -12,4 +13,11 @@
 | `history`, `folded` | events with their causes, and instances, as they are stored |
 | `replay` | decide every command of a history again; the first divergence |
 | `refusals` | every "no" |
+| `definitions` | versions of flows: of the release, and pinned as rows |
+| `store`, `attempt_rows`, `sealing`, `saving` | rows: instances, histories, attempts, sealed words |
+| `batch`, `commands` | a batch of commands, as every door calls it; one command |
+| `performing`, `calls`, `publishing` | orders carried out: effects, timers, work items, incidents; events |
+| `folding`, `firing`, `coupling` | outcomes of calls, due timers and moves of work items, as commands |
+| `handlers`, `actors` | what code of a step is; who may act as what |
+| `reads`, `replaying` | screens; stored histories decided again |
 """

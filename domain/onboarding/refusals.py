@@ -19,6 +19,14 @@ def exists(instance: Instance) -> Rejected:
     return _about(instance, "ConflictState", message)
 
 
+def tenant_inactive(tenant_id: str) -> Rejected:
+    return Rejected("PermissionDenied", f"start an instance: tenant {tenant_id} is not active")
+
+
+def user_erased() -> Rejected:
+    return Rejected("SubjectErased", "start an instance: the user was erased, and nothing about him is kept any more")
+
+
 def not_yours(user_id: str, by: str) -> Rejected:
     return Rejected(
         "PermissionDenied", f"start an instance for user {user_id}: {by} may start one for himself only", {"userId": user_id}

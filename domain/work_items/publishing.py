@@ -8,7 +8,7 @@ from domain.outbox import OutboxEvent
 from domain.work_items.decisions import Decided, Numbered
 from schemas.caller import Caller
 from schemas.errors import Rejected
-from schemas.work_items import Action, CreateWorkItem, Status, WorkItemActionRefused
+from schemas.work_items import Action, ApplyAction, CreateWorkItem, Status, WorkItemActionRefused
 
 TOPIC = "work-items.events.v1"
 COMMANDS = "work-items.commands.v1"
@@ -39,7 +39,7 @@ def numbered(events: Iterable[Numbered], work_item_id: str, at: datetime, caller
     ]
 
 
-def ordered(command: CreateWorkItem, caller: Caller, now: datetime) -> OutboxEvent:
+def ordered(command: CreateWorkItem | ApplyAction, caller: Caller, now: datetime) -> OutboxEvent:
     """A command to ourselves from another subject of this house, which must not wait for the item's lock."""
     return OutboxEvent(
         topic=COMMANDS,

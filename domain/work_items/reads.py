@@ -4,6 +4,7 @@ Rows are plain dicts with the column names of `reads.sql`, times as aware dateti
 `next` of one page is the `after` of the following one, None at the end.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -100,3 +101,11 @@ async def _existing(conn: Connection, tenant_id: str, work_item_id: str) -> str:
     if item_id is None or not await queries.exists_work_item(conn, tenant_id=tenant_id, id=item_id):
         raise NotFound(f"Work item {work_item_id} not found")
     return item_id
+
+
+async def statuses_of(conn: Connection, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Of these (tenant, canonical id) the items that are there, with their status."""
+    if not keys:
+        return {}
+    rows = await queries.list_statuses(conn, tenant_ids=[tenant for tenant, _ in keys], ids=[id_ for _, id_ in keys])
+    return {(row["tenant_id"], row["id"]): row["status"] for row in rows}

@@ -80,3 +80,8 @@ from work_item_comments
 where tenant_id = :tenant_id and work_item_id = :id::uuid and (:after::uuid is null or comment_id > :after)
 order by comment_id
 limit :page_size;
+
+-- name: list_statuses
+-- Where these items stand; who wants to move one still locks it.
+select tenant_id, id::text as id, status
+from work_items where tenant_id = any (:tenant_ids::text[]) and id = any (:ids::uuid[]);

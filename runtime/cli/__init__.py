@@ -135,6 +135,7 @@ FAMILIES: dict[str, Family] = {
     "projection": Family("runtime.cli.projection:app", "Table versions: rebuild, verify, switch, switch-back, retire."),
     "ddl": Family("runtime.cli.ddl:app", "Orders to the owner role: list, show, approve."),
     "case": Family("runtime.cli.case:app", "Cases: store, show, versions, remove."),
+    "instance": Family("runtime.cli.instance:app", "Onboarding: instances, their histories, and what operators do with them."),
     "rule": Family(
         "runtime.cli.rule_explanations:app", "Rules of a tenant: in files, in the database, and what they would do."
     ),

@@ -1,9 +1,17 @@
 """Which effects and timers there are: who performs, who owns, who handles. The one place where they are wired; who calls is in
 workers/senders/opening.py, because senders are opened and closed."""
 
+from dataclasses import replace
+
 from domain.effects.wiring import DELAY, Wiring, perform_delay
 from domain.notifications.performing import KIND as NOTIFICATION
 from domain.notifications.performing import notify
+from domain.onboarding.calls import KIND
+from domain.onboarding.calls import OWNER as INSTANCE
+from domain.onboarding.definitions import FollowedFlows, released_flows
+from domain.onboarding.firing import Firing
+from domain.onboarding.folding import InstanceFold
+from domain.onboarding.sealing import Keys
 from domain.outbox import Outbox
 from domain.rules.folding import RunFold
 from domain.rules.followed_rules import FollowedRules
@@ -22,9 +30,20 @@ def wiring(settings: Settings) -> Wiring:
     return Wiring({OWNER: RunFold(outbox)}, {OWNER: hold}, internals)
 
 
+def with_onboarding(settings: Settings, keys: Keys) -> Wiring:
+    """The same with the owner of steps' calls, for the worker: what handlers gave is sealed and opened there."""
+    known = wiring(settings)
+    fold = InstanceFold(Outbox(settings.ce_source), keys, FollowedFlows(released_flows()))
+    # Instances tell what their steps came to themselves, and raise incidents when their retries are spent.
+    return replace(
+        known, owners={**known.owners, INSTANCE: fold}, discreet=frozenset({INSTANCE}), followed=frozenset({KIND["python"]})
+    )
+
+
 def timer_handlers(settings: Settings) -> dict[str, Handler]:
     """What a due timer of each kind does."""
-    return Schedules(rules_outbox(settings), FollowedRules()).handlers
+    rules = Schedules(rules_outbox(settings), FollowedRules()).handlers
+    return {**rules, **Firing(Outbox(settings.ce_source)).handlers}
 
 
 def rules_outbox(settings: Settings) -> Outbox:

@@ -1,19 +1,25 @@
-"""`casestream flow lint | show | graph | diff | migrate-plan`: flow definitions in files. Needs no server."""
+"""`casestream flow lint | show | graph | diff | migrate-plan`: flow definitions in files. Needs no server.
+
+`list` and `import` are about the versions that a tenant has: those run as cs_api within one tenant.
+"""
 
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
+from domain.onboarding.definitions import Listed, import_flow, list_flows
 from domain.onboarding.flows import files
 from domain.onboarding.flows.changes import changes
 from domain.onboarding.flows.drawing import as_svg
 from domain.onboarding.flows.files import FlowFile
 from domain.onboarding.flows.graph import as_mermaid
 from domain.onboarding.flows.migrating import plan
-from runtime.cli import output
+from runtime.cli import operating, output
 from runtime.cli.exits import ExitCode
-from runtime.cli.rule_access import InLanguage, language_of
+from runtime.cli.rule_access import InLanguage, OfTenant, language_of, within
+from runtime.settings import Settings
+from runtime.sql import Connection
 from schemas.flows import FlowDefinition
 
 app = typer.Typer(no_args_is_help=True, help="Flow definitions.")
@@ -108,6 +114,33 @@ def migrate_plan(
         output.remark(f"version {after.version} does not declare {name}, which undoes what version {before.version} did")
     if not found.sound:
         raise typer.Exit(ExitCode.FAILED)
+
+
+@app.command("list")
+def list_versions(tenant: OfTenant) -> None:
+    """The versions that a tenant can start: of the release, and his own. A pinned one never changes any more."""
+
+    async def work(conn: Connection, _: Settings) -> list[Listed]:
+        return await list_flows(conn, tenant)
+
+    output.show_rows(
+        {"flow": one.flow, "version": one.version, "title": one.title, "from": one.origin, "pinned": one.pinned_at}
+        for one in within(tenant, work)
+    )
+
+
+@app.command("import")
+def import_file(path: File, tenant: OfTenant) -> None:
+    """Give a tenant a version of a flow. The same again changes nothing; another text under the same version is refused."""
+    definition = _usable(path)
+
+    async def work(conn: Connection, _: Settings) -> str:
+        return await import_flow(conn, tenant, definition, operating.actor())
+
+    outcome = within(tenant, work, reading=False)
+    if outcome == "differs":
+        _refuse(f"{path}: {definition.flow} version {definition.version} is there with other contents; give it a new version")
+    output.show_record({"flow": definition.flow, "version": definition.version, "outcome": outcome})
 
 
 def _yaml_files(paths: list[Path]) -> list[Path]:

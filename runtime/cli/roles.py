@@ -1,7 +1,7 @@
 """What each role consists of: the one place that wires doors to processes.
 
-A role is `api`, `relay`, `workers`, `effects`, `timers`, a group (`work-items`, `cases`, `entities`, `workflow-engine`),
-`projections` (every table version), `ddl`, or one table version by its group's name.
+A role is `api`, `relay`, `workers`, `effects`, `timers`, a group (`work-items`, `cases`, `entities`, `workflow-engine`,
+`onboarding`, `saga`), `projections` (every table version), `ddl`, or one table version by its group's name.
 
 Nothing of a role is imported before it is asked for, so that a process carries only what it runs.
 """
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from runtime.running.process import Part
 from runtime.settings import Settings
 from schemas.errors import ConfigurationError
-from schemas.registry import CASES, ENTITIES, RULES, WORK_ITEMS
+from schemas.registry import CASES, ENTITIES, ONBOARDING, RULES, SAGA, WORK_ITEMS
 
 if TYPE_CHECKING:
     from processors.shell import Processor
@@ -73,13 +73,17 @@ def _workers(settings: Settings, number: int, stop: asyncio.Event) -> list[Part]
 
 
 def _effects(settings: Settings, number: int, stop: asyncio.Event) -> list[Part]:
-    from runtime.cli.effect_kinds import wiring
+    from runtime.cli.effect_kinds import with_onboarding
+    from runtime.keys.ring import open_key_ring
     from workers.effects.running import run as work
     from workers.senders.opening import open_senders
+    from workers.senders.step_python import PythonSteps, load_handlers
 
     async def run() -> None:
-        async with open_senders(settings) as senders:
-            await work(settings, stop, senders, wiring(settings))
+        # One ring: a handler's answer is sealed with a key that the transaction which folds it finds near.
+        async with open_key_ring(settings) as keys, open_senders(settings) as senders:
+            steps = PythonSteps(load_handlers(settings.onboarding.handlers), keys)
+            await work(settings, stop, [*senders, steps], with_onboarding(settings, keys))
 
     return [Part("effects", "scan", run, _always, needs_keys=True)]
 
@@ -159,6 +163,31 @@ def _rules(settings: Settings, number: int, stop: asyncio.Event) -> list[Part]:
     return [_member(settings, rules, number, stop)]
 
 
+def _onboarding(settings: Settings, number: int, stop: asyncio.Event) -> list[Part]:
+    from domain.onboarding.definitions import FollowedFlows, released_flows
+    from domain.outbox import Outbox
+    from processors.onboarding import Onboarding
+    from processors.shell import GroupMember
+    from runtime.keys.ring import open_key_ring
+
+    members: list[GroupMember] = []
+
+    async def run() -> None:
+        async with open_key_ring(settings) as keys:
+            processor = Onboarding(Outbox(settings.ce_source), keys, FollowedFlows(released_flows()))
+            members.append(GroupMember(settings, processor, f"{settings.instance}-{ONBOARDING.name}-{number}", stop))
+            await members[0].run()
+
+    return [Part(ONBOARDING.name, "worker", run, lambda: bool(members) and members[0].ready, needs_keys=True)]
+
+
+def _saga(settings: Settings, number: int, stop: asyncio.Event) -> list[Part]:
+    from domain.outbox import Outbox
+    from processors.saga import Saga
+
+    return [_member(settings, Saga(Outbox(settings.ce_source)), number, stop)]
+
+
 def _member(settings: Settings, processor: "Processor[Any, Any]", number: int, stop: asyncio.Event) -> Part:
     """A group's member under its static name: a restart under the same name moves no partition."""
     from processors.shell import GroupMember
@@ -180,6 +209,8 @@ ROLES: dict[str, Build] = {
     CASES.name: _cases,
     ENTITIES.name: _entities,
     RULES.name: _rules,
+    ONBOARDING.name: _onboarding,
+    SAGA.name: _saga,
     "projections": _projections,
     "effects": _effects,
     "timers": _timers,

@@ -119,6 +119,18 @@ class ParkingSettings(_Section):
     stop_share: float = Field(0.01, gt=0, le=1, description="Their share of the minute's messages.")
 
 
+class OnboardingSettings(BaseModel):
+    """Journeys of onboarding."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    handlers: list[str] = Field(
+        ["workers.senders.sample_steps"],
+        description="Python modules whose HANDLERS run steps; the default one belongs to the flows of the release.",
+    )
+    wait_seconds: float = Field(2, ge=0, le=10, description="How long a request waits for the outcome of a sync step.")
+
+
 class RuleSettings(_Section):
     """Workflow rules."""
 
@@ -289,6 +301,7 @@ class Settings(BaseSettings):
     parking: ParkingSettings = ParkingSettings()
     effects: EffectSettings = EffectSettings()
     rules: RuleSettings = RuleSettings()
+    onboarding: OnboardingSettings = OnboardingSettings()
     housekeeping: HousekeepingSettings = HousekeepingSettings()
     health: HealthSettings = HealthSettings()
     keys: KeySettings = KeySettings()

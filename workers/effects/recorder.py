@@ -6,20 +6,22 @@ apart, and the culprit's outcome is written without performing what comes behind
 """
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import replace
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import asyncpg
 
-from domain.effects.commands import Judged, record
+from domain.effects.commands import Judged, record, take_next
 from domain.effects.decisions import Again
-from domain.effects.effect import ClaimedEffect
+from domain.effects.effect import ClaimedEffect, Outcome
 from domain.effects.wiring import Wiring
 from domain.incidents import open_incident
 from domain.outbox import Outbox
 from runtime.failpoints import reach
 from runtime.logging import get_logger
 from runtime.postgres import is_transient, tenants_transaction
+from runtime.sql import Connection
 from workers.effects import metrics
 from workers.effects.batches import Batches
 
@@ -29,6 +31,16 @@ BATCH = 200
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 # A tenant and a kind of owner.
 Group = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """How a process goes on with what its outcomes bring about: `places` it has left, `begin(effects, asked)` calls them."""
+
+    owner: str
+    life: float
+    places: Callable[[], int]
+    begin: Callable[[Sequence[ClaimedEffect], float], None]
 
 
 class Recorder:
@@ -42,8 +54,10 @@ class Recorder:
         done: Callable[[ClaimedEffect], None],
         *,
         abreast: int,
+        following: Following,
     ) -> None:
         self._worker, self._outbox, self._wiring, self._done = worker, outbox, wiring, done
+        self._following = following
         self._batches: Batches[Group, Judged] = Batches(self._work, size=BATCH, abreast=abreast)
 
     def put(self, judged: Judged) -> None:
@@ -85,15 +99,22 @@ class Recorder:
                 cure="see the log; the calls are made again under the same ids, and given up after some attempts",
             )
 
+    async def _take(self, conn: Connection, counted: Sequence[Outcome], wiring: Wiring) -> list[ClaimedEffect]:
+        kinds, following = sorted(wiring.followed), self._following
+        return await take_next(conn, counted, kinds, following.places(), owner=following.owner, life=following.life)
+
     async def _record(self, group: Group, batch: list[Judged], wiring: Wiring) -> None:
         """One transaction, tried again while the trouble is the server's. Raises what is not."""
         pause = _FIRST_PAUSE
         while True:
             try:
+                asked = time.monotonic()
                 async with tenants_transaction(self._worker, [group[0]]) as conn:
                     counted = await record(conn, self._outbox, wiring, batch)
+                    following = await self._take(conn, counted, wiring)
                     await reach("effects.recording")
                 await reach("effects.recorded")
+                self._following.begin(following, asked)
                 break
             except Exception as error:
                 if not is_transient(error):

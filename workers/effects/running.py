@@ -7,7 +7,7 @@ import asyncio
 import os
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import asyncpg
 
@@ -23,7 +23,7 @@ from workers.effects import metrics
 from workers.effects.caller import Caller
 from workers.effects.circuits import Circuits
 from workers.effects.dues import Dues, look
-from workers.effects.recorder import Recorder
+from workers.effects.recorder import Following, Recorder
 
 log = get_logger(__name__)
 
@@ -71,7 +71,9 @@ class EffectsWorker:
         self._senders = {sender.kind: sender for sender in senders}
         outbox = Outbox(settings.ce_source)
         self._circuits = Circuits(scan, self._limits)
-        self._recorder = Recorder(worker, outbox, wiring, self._done, abreast=RECORDERS)
+        self._leaving = False
+        following = Following(self._owner, self._settings.lease_seconds, self._places_to_follow, self._follow)
+        self._recorder = Recorder(worker, outbox, wiring, self._done, abreast=RECORDERS, following=following)
         self._caller = Caller(self._settings, self._senders, scan, self._recorder.put, self._circuits.answered)
         self._dues = Dues(scan, worker, outbox, wiring)
 
@@ -83,6 +85,7 @@ class EffectsWorker:
             measuring = group.create_task(self._measure())
             looking = group.create_task(look(self._dues, stop, first, longest))
             await self._claim_until(stop, first, longest)
+            self._leaving = True
             await self._caller.finish()
             await self._recorder.join()
             await self._circuits.join()
@@ -90,6 +93,14 @@ class EffectsWorker:
             keeping.cancel()
             measuring.cancel()
         await self._caller.give_back()
+
+    def _places_to_follow(self) -> int:
+        return 0 if self._leaving else self._caller.places
+
+    def _follow(self, effects: Sequence[ClaimedEffect], asked: float) -> None:
+        for effect in effects:
+            metrics.claimed.labels(effect.kind).inc()
+        self._caller.begin(effects, asked)
 
     def _done(self, effect: ClaimedEffect) -> None:
         self._caller.forget(effect)

@@ -26,11 +26,21 @@ from schemas.envelope import CloudEvent
 from schemas.models import Payload
 from schemas.registry import PROJECTION_VERSIONS, projection_group
 from schemas.work_items import ApplyAction, CreateWorkItem, WorkItemAssigned, WorkItemCreated
-from tests.e2e.shell import case_commands, case_snapshots, rule_runs
+from tests.e2e.shell import case_commands, case_snapshots, onboarding_commands, rule_runs
 from tests.e2e.shell.harness import at, event, execute, rows
 from tests.infrastructure.databases import ClonedDatabase
 
 TENANT = "acme"
+# Every key that the suites speak of.
+_WORDS = (
+    *("after", "alone", "also", "bad", "before", "first", "frozen", "good", "heir", "hot", "i", "k", "late", "marker", "one"),
+    *("other", "p", "stormy", "two", "x"),
+)
+KEYS = (
+    *_WORDS,
+    *(f"{word}{number}" for word in _WORDS for number in range(40)),
+    *(f"r{turn}-{key}" for turn in range(1, 61) for key in ("bad", *(f"k{number}" for number in range(10)))),
+)
 # Applied, and the position of the last applied one.
 Applied = tuple[int, int]
 
@@ -192,6 +202,14 @@ def _rule_changes(key: str, length: int) -> list[CloudEvent]:
     return rule_runs.history(TENANT, item_id(key), [stable_id(key, number) for number in range(1, length + 1)])
 
 
+def _instance_commands(key: str, length: int) -> list[CloudEvent]:
+    return onboarding_commands.history(TENANT, item_id(key), [stable_id(key, number) for number in range(1, length + 1)])
+
+
+def _item_moves(key: str, length: int) -> list[CloudEvent]:
+    return onboarding_commands.item_history(TENANT, item_id(key), [stable_id(key, number) for number in range(1, length + 1)])
+
+
 def _entities() -> Processor[Any, Any]:
     return Entities(Outbox("casestream"))
 
@@ -239,6 +257,24 @@ SUBJECTS: dict[str, Subject] = {
             history=_rule_changes,
             read=rule_runs.read,
             prepare=lambda database: rule_runs.prepare(database, TENANT),
+        ),
+        Subject(
+            "onboarding",
+            "onboarding.commands.v1",
+            numbered=False,
+            make=onboarding_commands.onboarding,
+            history=_instance_commands,
+            read=onboarding_commands.read,
+            prepare=lambda database: onboarding_commands.prepare(database, TENANT),
+        ),
+        Subject(
+            "saga",
+            "work-items.events.v1",
+            numbered=True,
+            make=onboarding_commands.saga,
+            history=_item_moves,
+            read=onboarding_commands.read_orders,
+            prepare=lambda database: onboarding_commands.couple(database, TENANT, [item_id(key) for key in KEYS]),
         ),
         # Table versions of mappings are in no registry; one stands for all.
         Subject(

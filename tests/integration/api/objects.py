@@ -66,6 +66,7 @@ def known_objects(work_item_id: str, incident_id: str) -> dict[str, str]:
         "secret_name": "crm_token",
         "notification_id": str(NOTIFICATION),
         "entity_type": "LEAD",
+        "instance_id": "nobodys",
         # Ids that are nobody's: what exists is in tests/integration/api/test_rules.py.
         "rule_id": str(uuid.UUID(int=2)),
         "run_id": str(uuid.UUID(int=3)),

@@ -23,6 +23,7 @@ ROLES = (
     "projection-operator",
     "rule-reader",
     "rule-editor",
+    "customer",
     "nonsense",
     "ADMIN",
 )
@@ -110,6 +111,7 @@ async def test_an_object_of_another_tenant_does_not_exist(served: Served) -> Non
     known = await objects(served)
     bodies: dict[str, dict[str, Any] | None] = {
         "/actions": {"action": "StartWork"},
+        "/action": {"action": "NEXT"},
         "/comments": {"body": "x"},
         "/resolve": {"resolution": "x"},
         "/retry": None,
@@ -126,7 +128,7 @@ async def test_an_object_of_another_tenant_does_not_exist(served: Served) -> Non
         assert route.roles is not None
         assert route.missing is not None, f"{name(route)} must say what is missing"
         for role in sorted(route.roles):
-            headers = served.headers((role,), tenant="south", if_match="*", access_reason="x")
+            headers = served.headers((role,), tenant="south", if_match="*", access_reason="x", idempotency_key="k")
             body = next((body for end, body in bodies.items() if route.path.endswith(end)), {"priority": "low"})
             sent = None if route.method in ("GET", "DELETE") else body
             answer = await served.client.request(route.method, url(route, known), headers=headers, json=sent)

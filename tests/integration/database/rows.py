@@ -97,6 +97,23 @@ ROWS: dict[str, str] = {
     " subject, text_body, author) values ($1, '1', 1, 'n', 's', 't', 'u')",
     "public.notifications": "insert into notifications (tenant_id, user_id, notification_id, title, message, priority)"
     " values ($1, 'u', gen_random_uuid(), 't', 'm', 'LOW')",
+    "public.flw_int_def": "insert into flw_int_def (tenant_id, flow, version, definition, created_by)"
+    " values ($1, 'f', 1, '{}', 'u')",
+    "public.flw_case_def": "insert into flw_case_def (tenant_id, name, version, data_schema, created_by)"
+    " values ($1, 'c', 1, '{}', 'u')",
+    "public.onboarding_transition": "insert into onboarding_transition (tenant_id, flow, flow_version, from_state, action,"
+    " to_state, allowed_actors) values ($1, 'f', 'v1', 'A', 'NEXT', 'B', '{USER}')",
+    "public.onboarding_instance": "insert into onboarding_instance (tenant_id, instance_id, flow, flow_version, user_id,"
+    " status, current_state, version, folded, started_at) values ($1, 'i', 'f', 1, 'u', 'ACTIVE', 'A', 1, '{}', now())",
+    "public.workflow_event": "insert into workflow_event (tenant_id, instance_id, sequence_number, event_type, payload,"
+    " created_at) values ($1, 'i', 1, 'WORKFLOW_STARTED', '{}', now())",
+    "public.step_execution": "insert into step_execution (tenant_id, instance_id, step, attempt, state, action, handler,"
+    " status, started_at) values ($1, 'i', 1, 1, 'A', 'NEXT', 'h', 'RUNNING', now())",
+    "public.state_snapshot": "insert into state_snapshot (tenant_id, instance_id, sequence_number, state, folded)"
+    " values ($1, 'i', 1, 'A', '{}')",
+    "public.flw_case": "insert into flw_case (tenant_id, case_id, version, subject_id) values ($1, 'i', 1, 'u')",
+    "public.onboarding_review_task": "insert into onboarding_review_task (tenant_id, work_item_id, instance_id, task,"
+    " group_name) values ($1, 'w', 'i', 1, 'g')",
     "projections.work_item_board__v1": "insert into projections.work_item_board__v1 (tenant_id, work_item_id, status,"
     " status_since, last_change_at, version, ce_source, ce_sequence) values ($1, 'w', 'open', now(), now(), 1, 's', 1)",
 }

@@ -134,9 +134,9 @@ async def test_a_rule_is_switched_and_shown_by_name_and_told_apart_from_none(hou
 
 
 async def test_a_clean_file_is_told_so_and_a_broken_stored_rule_is_told_where(house: House, rule: Commands) -> None:
-    file = rule.file("a.yaml", [RULE])
-    assert "no problem in 1 rule(s)" in (await rule("lint", file, output="table"))[1]
-    await rule.of_north("import", file)
+    clean = rule.file("clean.yaml", [{**RULE, "triggerType": "ON_CREATE"}])
+    assert "no problem in 1 rule(s)" in (await rule("lint", clean, output="table"))[1]
+    await rule.of_north("import", rule.file("a.yaml", [RULE]))
     await house.world.look("alter table workflow_rule_versions disable trigger user")
     await house.world.look(
         "update workflow_rule_versions set definition = replace(definition, 'ON_UPDATE', 'ON_FIELD_CHANGE') returning 1"

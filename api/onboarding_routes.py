@@ -1,0 +1,42 @@
+"""The operations of journeys (WF-14): their part of the table in `api.routes`."""
+
+from api import answers, onboarding
+from api.door import Route
+from domain.onboarding.actors import MAY_BEGIN, MAY_LOOK
+
+_INSTANCE = onboarding.PATH + "/{instance_id}"
+
+ONBOARDING_ROUTES: tuple[Route, ...] = (
+    Route(
+        "POST",
+        onboarding.PATH + "/start",
+        onboarding.start_onboarding,
+        MAY_BEGIN,
+        answers.OnboardingMoved,
+        status=201,
+        problems=("UnknownFlow", "SubjectErased"),
+        takes=("Idempotency-Key",),
+        gives=("ETag", "Location", "Idempotency-Replayed"),
+    ),
+    Route(
+        "POST",
+        _INSTANCE + "/action",
+        onboarding.act_on_onboarding,
+        MAY_BEGIN,
+        answers.OnboardingMoved,
+        problems=("InvalidTransition", "ActorNotAllowed", "StepInProgress", "InstanceEnded", "ConflictState"),
+        takes=("Idempotency-Key required", "If-Match"),
+        gives=("ETag", "Location", "Idempotency-Replayed"),
+        missing="InstanceNotFound",
+        responses={202: {"model": answers.OnboardingMoved, "description": "The step is under way; see Location"}},
+    ),
+    Route(
+        "GET",
+        _INSTANCE + "/status",
+        onboarding.get_onboarding_status,
+        MAY_LOOK,
+        answers.OnboardingStatus,
+        gives=("ETag",),
+        missing="InstanceNotFound",
+    ),
+)

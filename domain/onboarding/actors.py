@@ -1,0 +1,21 @@
+"""Who may act as what, by the roles of a token or of a registered sender (RBAC); whose instance it is, decisions ask (ABAC)."""
+
+from collections.abc import Collection, Mapping
+
+from schemas.flows import Actor
+
+# The engine acts for everybody: what it sends was decided before.
+ACTORS: Mapping[str, frozenset[Actor]] = {
+    "customer": frozenset({"USER"}),
+    "agent": frozenset({"OPERATOR", "REVIEWER"}),
+    "supervisor": frozenset({"OPERATOR", "REVIEWER"}),
+    "admin": frozenset({"OPERATOR", "REVIEWER"}),
+    "engine": frozenset({"SYSTEM", "OPERATOR", "REVIEWER", "USER"}),
+}
+MAY_BEGIN = frozenset({"customer", "agent", "supervisor", "admin"})
+MAY_LOOK = MAY_BEGIN | {"viewer"}
+
+
+def actors_of_roles(roles: Collection[str]) -> frozenset[Actor]:
+    """As what the bearer of these roles may act."""
+    return frozenset(actor for role in roles for actor in ACTORS.get(role, frozenset()))

@@ -1,0 +1,204 @@
+"""Onboarding over a batch of commands, as all doors call it: keys, load, decide each in order, save.
+
+    1. subjects of the instances, without a lock; keys of those about whom something is said, from the ring
+    2. `hold_subjects`, then the instances' rows, in the order of (tenant, instance)
+    3. decide each command on what the one before it left (pure)
+    4. seal what was said; write instances, events, attempts, cases; then their outbox events
+    5. carry out the orders; calls that were cancelled before anybody made them have ended: back to 3 with these outcomes
+
+Never begins, commits or retries; a ConcurrencyConflict from `save` means: roll back and take the same batch again.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from zlib import crc32
+
+from domain.keys.guard import hold_subjects
+from domain.onboarding.calls import command_of
+from domain.onboarding.decisions import decide as decide_command
+from domain.onboarding.definitions import FollowedFlows, TenantFlow
+from domain.onboarding.flow import Flow, FlowKey
+from domain.onboarding.history import SAID
+from domain.onboarding.instance import Instance
+from domain.onboarding.refusals import tenant_inactive, user_erased
+from domain.onboarding.saving import Step, write_steps
+from domain.onboarding.sealing import Keys
+from domain.onboarding.store import Case, Key, find_active_tenants, find_subjects, lock_instances
+from domain.onboarding.turn import Context, Decided, Outcome
+from domain.outbox import Outbox
+from runtime.keys.ring import DataKey, Subject
+from runtime.sql import Connection
+from schemas.flows import Actor
+from schemas.onboarding import Command, MigrateInstance, StartInstance
+
+ENGINE_ACTORS: frozenset[Actor] = frozenset({"SYSTEM"})
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One command: for whom, by whom and as what. `id` tells repetitions and jitters apart."""
+
+    tenant_id: str
+    command: Command
+    by: str
+    actors: frozenset[Actor]
+    id: str
+    traceparent: str | None = None
+    causation: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> Key:
+        return (self.tenant_id, self.command.instance_id)
+
+    @property
+    def says_something(self) -> bool:
+        """Whether it holds what a person said, which is sealed."""
+        return any(getattr(self.command, name, None) is not None for name in SAID)
+
+    def context(self, now: datetime) -> Context:
+        """The jitter is drawn from the identity: whoever repeats the batch decides the same."""
+        jitter = crc32(f"{self.command.instance_id}|{self.id}".encode()) / 2**32
+        return Context(self.tenant_id, self.by, self.actors, now, jitter)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all decisions of a batch share."""
+
+    flows: Mapping[TenantFlow, Flow]
+    keys: Mapping[Subject, DataKey] = field(repr=False)
+    erased: Collection[Subject]
+    active_tenants: Collection[str]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What is known of one instance: as decided so far, and its case as it was loaded."""
+
+    instance: Instance | None
+    case: Case
+    around: Surroundings
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """One command decided. `before` is what it met, `state` what it leaves."""
+
+    message: Message
+    before: Instance | None
+    state: State
+    outcome: Outcome
+    context: Context
+
+
+async def warm_keys(keys: Keys, messages: Iterable[Message]) -> None:
+    """Let the ring fetch the keys of those who begin, before there is a transaction that waits."""
+    subjects = {
+        (message.tenant_id, message.command.user_id)
+        for message in messages
+        if isinstance(message.command, StartInstance) and message.says_something
+    }
+    await keys.current(sorted(subjects))
+
+
+async def load(conn: Connection, keys: Keys, flows: FollowedFlows, messages: Sequence[Message]) -> dict[Key, State]:
+    """Steps 1 and 2. Every message's instance has a state."""
+    wanted = {message.key for message in messages}
+    speaking = {message.key for message in messages if message.says_something}
+    starts = [message for message in messages if isinstance(message.command, StartInstance)]
+    subjects = await find_subjects(conn, speaking)
+    for message in starts:
+        assert isinstance(message.command, StartInstance)
+        subjects.setdefault(message.key, (message.tenant_id, message.command.user_id))
+    # A start is refused for an erased subject, whatever it says; else only words need a key.
+    said = sorted({subject for key, subject in subjects.items() if key in speaking})
+    found = await keys.current(said) if said else {}
+    erased = await hold_subjects(conn, sorted(set(subjects.values()))) | (set(said) - found.keys())
+    active = await find_active_tenants(conn, {message.tenant_id for message in starts})
+    held = await lock_instances(conn, wanted)
+    followed = await flows.read(conn, _flows_of(messages, [one.instance for one in held.values()]))
+    # Whoever the ledger names has no key here, kept in the ring or not: nothing about him is sealed any more.
+    usable = {subject: key for subject, key in found.items() if subject not in erased}
+    around = Surroundings(followed, usable, erased, active)
+    return {
+        key: State(held[key].instance, held[key].case, around) if key in held else State(None, Case(), around) for key in wanted
+    }
+
+
+def decide(state: State, message: Message, now: datetime) -> Ruling:
+    """Step 3, pure. `now` is the database's time at the beginning of the batch."""
+    context, command, around = message.context(now), message.command, state.around
+    outcome: Outcome
+    if isinstance(command, StartInstance) and message.tenant_id not in around.active_tenants:
+        outcome = tenant_inactive(message.tenant_id)
+    elif isinstance(command, StartInstance) and (message.tenant_id, command.user_id) in around.erased:
+        outcome = user_erased()
+    else:
+        flows = {key: flow for (tenant, key), flow in around.flows.items() if tenant == message.tenant_id}
+        outcome = decide_command(flows, state.instance, command, context)
+    after = replace(state, instance=outcome.instance) if isinstance(outcome, Decided) else state
+    return Ruling(message, state.instance, after, outcome, context)
+
+
+async def save(
+    conn: Connection, outbox: Outbox, keys: Keys, flows: FollowedFlows, rulings: Sequence[Ruling], now: datetime
+) -> None:
+    """Steps 4 and 5."""
+    latest = {ruling.message.key: ruling.state for ruling in rulings}
+    while steps := [_step(ruling) for ruling in rulings if isinstance(ruling.outcome, Decided)]:
+        await _pin(conn, flows, rulings)
+        ended, cases = await write_steps(conn, outbox, keys, steps, now)
+        for key, case in cases.items():
+            latest[key] = replace(latest[key], case=case)
+        rulings = []
+        for outcome in ended:
+            message = engine_message(outcome.tenant_id, command_of(outcome, None), str(outcome.effect_id))
+            ruling = decide(latest[message.key], message, now)
+            latest[message.key] = ruling.state
+            rulings.append(ruling)
+
+
+def engine_message(tenant_id: str, command: Command, id_: str) -> Message:
+    """A command of the engine's own."""
+    return Message(tenant_id, command, "system:onboarding", ENGINE_ACTORS, id_)
+
+
+def _step(ruling: Ruling) -> Step:
+    outcome, message, around = ruling.outcome, ruling.message, ruling.state.around
+    assert isinstance(outcome, Decided)
+    instance = outcome.instance
+    return Step(
+        before=ruling.before,
+        decided=outcome,
+        command=message.command,
+        context=ruling.context,
+        flow=around.flows[instance.tenant_id, FlowKey(instance.flow, instance.flow_version)],
+        case=ruling.state.case,
+        key=around.keys.get((instance.tenant_id, instance.user_id)),
+        traceparent=message.traceparent,
+        causation=message.causation,
+    )
+
+
+async def _pin(conn: Connection, flows: FollowedFlows, rulings: Iterable[Ruling]) -> None:
+    """What instances begin on or move to is theirs from now on."""
+    pinned = {
+        (one.instance.tenant_id, FlowKey(one.instance.flow, one.instance.flow_version)): ruling.state.around.flows
+        for ruling in rulings
+        if isinstance(one := ruling.outcome, Decided) and isinstance(ruling.message.command, StartInstance | MigrateInstance)
+    }
+    if pinned:
+        await flows.pin(conn, {key: known[key] for key, known in pinned.items()}, "system:onboarding")
+
+
+def _flows_of(messages: Iterable[Message], instances: Iterable[Instance]) -> set[TenantFlow]:
+    wanted = {(one.tenant_id, FlowKey(one.flow, one.flow_version)) for one in instances}
+    known = {(one.tenant_id, one.id): one.flow for one in instances}
+    for message in messages:
+        command = message.command
+        if isinstance(command, StartInstance):
+            wanted.add((message.tenant_id, FlowKey(command.flow, command.flow_version)))
+        elif isinstance(command, MigrateInstance) and message.key in known:
+            wanted.add((message.tenant_id, FlowKey(known[message.key], command.flow_version)))
+    return wanted

@@ -1,0 +1,61 @@
+"""Outcomes of calls become the next step of their instances, in the transaction that records them (effects' owner fold).
+
+No step waits for Kafka: what a handler gave is folded here, and the next call is planned here.
+"""
+
+from base64 import b64decode
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from domain.effects.effect import Outcome
+from domain.onboarding import batch
+from domain.onboarding.calls import command_of
+from domain.onboarding.definitions import FollowedFlows
+from domain.onboarding.sealing import RESULT, Keys, key_place, open_words
+from domain.outbox import Outbox
+from runtime.keys.ring import KeyPlace
+from runtime.sql import Connection
+from schemas.errors import DecryptionFailed
+
+
+class InstanceFold:
+    """The owner of steps' calls."""
+
+    def __init__(self, outbox: Outbox, keys: Keys, flows: FollowedFlows) -> None:
+        self._outbox, self._keys, self._flows = outbox, keys, flows
+
+    async def __call__(self, conn: Connection, outcomes: Sequence[Outcome], now: datetime) -> None:
+        """Fold these outcomes into their instances, in order."""
+        secrets = await self._keys.secrets([place for one in outcomes if (place := _place(one)) is not None])
+        messages = [
+            batch.engine_message(one.tenant_id, command_of(one, _given(one, secrets)), str(one.effect_id)) for one in outcomes
+        ]
+        states = await batch.load(conn, self._keys, self._flows, messages)
+        rulings = []
+        for message in messages:
+            ruling = batch.decide(states[message.key], message, now)
+            states[message.key] = ruling.state
+            rulings.append(ruling)
+        await batch.save(conn, self._outbox, self._keys, self._flows, rulings, now)
+
+
+def _place(outcome: Outcome) -> KeyPlace | None:
+    detail = outcome.detail or {}
+    if outcome.result != "succeeded" or "sealed" not in detail:
+        return None
+    return key_place((outcome.tenant_id, detail["subject"]), b64decode(detail["sealed"]))
+
+
+def _given(outcome: Outcome, secrets: dict[UUID, bytes]) -> dict[str, Any] | None:
+    """What the handler gave; None when it gave nothing, or its subject was erased meanwhile."""
+    if _place(outcome) is None:
+        return None
+    detail = outcome.detail or {}
+    subject, sealed = (outcome.tenant_id, str(detail["subject"])), b64decode(detail["sealed"])
+    try:
+        given: dict[str, Any] = open_words(secrets, subject, RESULT, str(outcome.effect_id), 0, sealed)
+        return given
+    except DecryptionFailed:
+        return None

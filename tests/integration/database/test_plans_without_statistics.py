@@ -165,7 +165,7 @@ EFFECT_LOOK_UPS = {
     "effects to retry": LookUp(operating.sql_of("retry_effects"), (TENANTS, EFFECTS), "effects", _effect("failed")),
     "timers to disarm": LookUp(
         timers.sql_of("disarm_timers"),
-        (TENANTS, ("k%", "text")),
+        (TENANTS, ("k%", "text"), ("7", "bigint")),
         "timers",
         "(tenant_id, timer_key, kind, due_at) values ('acme', 'k%', 'note', now())",
     ),

@@ -19,7 +19,7 @@ from domain.onboarding.calls import command_of
 from domain.onboarding.decisions import decide as decide_command
 from domain.onboarding.definitions import FollowedFlows, TenantFlow
 from domain.onboarding.flow import Flow, FlowKey
-from domain.onboarding.history import SAID
+from domain.onboarding.history import WORDS
 from domain.onboarding.instance import Instance
 from domain.onboarding.refusals import tenant_inactive, user_erased
 from domain.onboarding.saving import Step, write_steps
@@ -54,7 +54,7 @@ class Message:
     @property
     def says_something(self) -> bool:
         """Whether it holds what a person said, which is sealed."""
-        return any(getattr(self.command, name, None) is not None for name in SAID)
+        return any(getattr(self.command, name, None) is not None for name in WORDS)
 
     def context(self, now: datetime) -> Context:
         """The jitter is drawn from the identity: whoever repeats the batch decides the same."""

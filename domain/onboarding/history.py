@@ -14,8 +14,8 @@ from schemas.instants import format_time
 from schemas.onboarding import COMMANDS, Command
 from schemas.workflow_events import EVENTS, WorkflowEvent
 
-# Fields that hold what persons said. Decisions never look at them.
-SAID = frozenset({"data", "value"})
+# Fields that hold what persons said, and what stands there instead where anybody may read. Decisions never look at them.
+WORDS: dict[str, Any] = {"data": None, "value": None, "reason": "sealed"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,8 @@ def chapters(history: Iterable[Recorded]) -> Iterator[Chapter]:
 
 def without_words(said: Any) -> Any:
     """A command or an event without what persons said."""
-    emptied = {name: None for name in SAID & said.model_fields_set if getattr(said, name) is not None}
+    given = WORDS.keys() & said.model_fields_set
+    emptied = {name: WORDS[name] for name in given if getattr(said, name) is not None}
     return said.model_copy(update=emptied) if emptied else said
 
 

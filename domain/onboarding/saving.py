@@ -9,7 +9,7 @@ from uuid import UUID
 from domain.effects.effect import Outcome
 from domain.onboarding.calls import Planned, Sealed
 from domain.onboarding.flow import Flow
-from domain.onboarding.history import SAID, Recorded, recorded
+from domain.onboarding.history import WORDS, Recorded, recorded
 from domain.onboarding.instance import Instance
 from domain.onboarding.orders import RunStep
 from domain.onboarding.performing import Ordered, perform
@@ -88,7 +88,7 @@ async def write_steps(
 
 def said_in(row: Recorded) -> dict[str, Any]:
     """What a person said in an event."""
-    found = {name: getattr(row.event, name, None) for name in sorted(SAID)}
+    found = {name: getattr(row.event, name, None) for name in sorted(WORDS)}
     return {name: value for name, value in found.items() if value is not None}
 
 

@@ -52,6 +52,19 @@ async def test_what_a_person_says_is_readable_in_no_column_and_reaches_the_handl
     assert (case["version"] > 2, case["kept"]) == (True, True)
 
 
+@pytest.mark.requirement("WF-1", "WF-3")
+async def test_why_somebody_cancelled_is_readable_in_no_column_and_is_decided_again_all_the_same(journeys: Journeys) -> None:
+    await journeys.start("i-1")
+    await journeys.tell(CancelInstance(instance_id="i-1", reason=f"{CANARY} has called"))
+    assert await _readable(journeys) == []
+    (told,) = await journeys.world.look(
+        "select data is not null as kept from workflow_event where event_type = 'CANCEL_REQUESTED'"
+    )
+    assert told["kept"]
+    async with journeys.world.api() as conn:
+        assert (await replay_instance(conn, journeys.flows, "north", "i-1")).sound
+
+
 @pytest.mark.requirement("WF-1")
 async def test_of_an_erased_person_nothing_more_is_kept_and_nothing_begins(journeys: Journeys) -> None:
     await journeys.start("i-1", data={"name": "Ann"})

@@ -24,6 +24,7 @@ from tests.waiting import until
 ROOT = Path(__file__).resolve().parents[2]
 TOPIC = "work-items.events.v1"
 GROUP = "projections.work_item_board.v1"
+READERS = ("saga", GROUP)
 BEFORE, AFTER = 2, 4
 
 
@@ -133,7 +134,7 @@ async def test_a_refusal_of_the_broker_is_told(fresh_kafka: FreshKafka, admin: A
 
 
 async def small_topic(fresh_kafka: FreshKafka) -> None:
-    await fresh_kafka.create_topics([TOPIC, dlt_topic(TOPIC, GROUP)], partitions=BEFORE)
+    await fresh_kafka.create_topics([TOPIC, *(dlt_topic(TOPIC, group) for group in READERS)], partitions=BEFORE)
 
 
 async def produce(fresh_kafka: FreshKafka, key: bytes, value: bytes, partitions: int) -> int:
@@ -161,10 +162,11 @@ async def read(fresh_kafka: FreshKafka, partition: int) -> list[bytes]:
 
 
 async def stand_at(worker: asyncpg.Connection, partition: int, position: int) -> None:
+    """All groups of the topic have come so far."""
     await worker.execute(
-        "insert into consumer_offsets (group_name, topic, partition, next) values ($1, $2, $3, $4)"
+        "insert into consumer_offsets (group_name, topic, partition, next) select unnest($1::text[]), $2, $3, $4"
         " on conflict (group_name, topic, partition) do update set next = excluded.next",
-        GROUP,
+        READERS,
         TOPIC,
         partition,
         position,
@@ -208,8 +210,8 @@ async def test_growing_waits_until_the_old_event_is_applied(
     old = await produce(fresh_kafka, key, b"1", BEFORE)
     growth = TopicGrowth(settings, scan, admin, TOPIC, AFTER)
     plan = await growth.plan()
-    assert [dict(group.partitions) for group in plan.backlog] == [{old: 1}]
-    assert plan.also == (dlt_topic(TOPIC, GROUP),)
+    assert {group.group: dict(group.partitions) for group in plan.backlog} == {group: {old: 1} for group in READERS}
+    assert set(plan.also) == {dlt_topic(TOPIC, group) for group in READERS}
 
     growing = asyncio.create_task(growth.execute(plan, quiet_seconds=0, forget_seconds=0))
     held = "select count(*) from relay_shards where owner like 'topics grow%' and expires_at > cs_now()"

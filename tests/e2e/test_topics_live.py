@@ -12,10 +12,12 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from domain.outbox.append import Outbox, OutboxEvent
 from outbox_relay.relay import run as run_relay
+from processors.saga import Saga
 from projections.work_item_board import WorkItemBoard
 from runtime import kafka
 from runtime.settings import Settings
 from runtime.topic_growth import TopicGrowth
+from schemas.registry import dlt_topic
 from schemas.work_items import WorkItemAssigned, WorkItemCreated
 from tests.e2e.shell.harness import START, create_group_topics, member, rows, settings_for
 from tests.infrastructure.databases import ClonedDatabase
@@ -97,11 +99,18 @@ async def test_a_live_topic_grows_and_no_key_loses_its_order(
 ) -> None:
     monkeypatch.setattr(kafka, "METADATA_AGE_MS", AGE_MS)
     settings, board, written = settings_for(database, fresh_kafka), WorkItemBoard(1), asyncio.Event()
+    saga = Saga(Outbox(settings.ce_source))
     await create_group_topics(fresh_kafka, board, BEFORE)
+    await fresh_kafka.create_topics([dlt_topic(TOPIC, saga.group.name)], BEFORE)
     admin = kafka.admin(settings)
     await admin.start()
     try:
-        async with relay(settings), member(settings, board), asyncpg.create_pool(database.url("scan"), min_size=1) as pool:
+        async with (
+            relay(settings),
+            member(settings, board),
+            member(settings, saga),
+            asyncpg.create_pool(database.url("scan"), min_size=1) as pool,
+        ):
             writing = asyncio.create_task(write(database, written))
             await until(lambda: _beyond(database, 3), deadline=60, what="the first events on the board")
             growth = TopicGrowth(settings, pool, admin, TOPIC, AFTER)

@@ -22,6 +22,8 @@ ROLES = (
     "cases",
     "entities",
     "workflow-engine",
+    "onboarding",
+    "saga",
     "projections",
     "effects",
     "timers",

@@ -1,7 +1,8 @@
 """What happens to an onboarding instance: the rows of `workflow_event`, in the documents' spelling (WF-2, S2).
 
 Every event of an instance has the next number; the number is the instance's version and the `ce_sequence` on the topic. Fields
-named `data`, `value` and `reason` hold what persons said: decisions never look at them, the store seals them, replay leaves them out.
+named `data`, `value` and `reason` hold what persons said: decisions never look at them, the store seals them, and replay leaves
+them out.
 """
 
 from collections.abc import Mapping

@@ -133,4 +133,9 @@ async def _kill(child: asyncio.subprocess.Process) -> None:
         child.kill()
     if child.stdin is not None:
         child.stdin.close()
+    if child.stdout is not None:
+        # A reader that holds too much has stopped reading and sees no end: the child would be waited for for ever.
+        with contextlib.suppress(ConnectionError):
+            while await child.stdout.read(_LONGEST_REPLY):
+                pass
     await child.wait()

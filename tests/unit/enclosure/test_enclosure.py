@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from runtime.enclosure import Enclosure, Stopped
+from runtime.enclosure.pool import _kill, _send
 from schemas.errors import TransientError
 from tests.waiting import until
 
@@ -122,3 +123,13 @@ async def test_children_end_with_their_parent(enclosure: Enclosure) -> None:
     assert isinstance(pid, bytes)
     await enclosure.close()
     assert not alive(int(pid))
+
+
+async def test_a_child_that_said_more_than_is_read_is_ended_all_the_same(enclosure: Enclosure) -> None:
+    """A reader with a full buffer stops reading and sees no end of the pipe; whoever waits for it waits for ever."""
+    child = await enclosure._start()
+    await _send(child, b"flood")
+    await until(lambda: child.stdout._paused, what="a reader that stops reading")  # type: ignore[union-attr]
+    async with asyncio.timeout(30):
+        await _kill(child)
+    assert child.returncode is not None

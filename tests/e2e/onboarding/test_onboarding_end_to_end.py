@@ -96,6 +96,7 @@ async def test_a_person_decides_a_review_by_his_work_item(stage: Stage) -> None:
         (item,) = await until(made, what="the task in the queue")
         await stage.act_on_item(item, "StartWork", "Resolve", "Close")
         await stage.becomes("i-1", "COMPLETED")
+    assert (await _told(stage, "i-1")).count("REVIEW_DECIDED") == 1
 
 
 @pytest.mark.requirement("IN-10")
@@ -109,3 +110,12 @@ async def test_nobody_comes_in_time_and_the_journey_is_cancelled(stage: Stage) -
             " return statement_timestamp() + interval '25 hours'",
         )
         await stage.becomes("i-1", "CANCELED")
+    told = await _told(stage, "i-1")
+    assert told.count("SLA_EXPIRED") == 1
+    assert "STEP_STARTED" not in told[told.index("SLA_EXPIRED") :]
+
+
+async def _told(stage: Stage, instance_id: str) -> list[str]:
+    """The kinds of what happened to it, in order."""
+    query = "select event_type from workflow_event where instance_id = $1 order by sequence_number"
+    return [row["event_type"] for row in await stage.rows(query, instance_id)]

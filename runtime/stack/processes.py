@@ -142,11 +142,13 @@ def _spawn(launch: Launch) -> Process:
             env=launch.environment,
             start_new_session=True,
         )
+    return adopt(child)
+
+
+def adopt(child: subprocess.Popen[bytes]) -> Process:
+    """A child of ours as a process. One that has ended already has no start time and is never alive: its log says why."""
     _children[child.pid] = child
-    process = identify(child.pid)
-    if process is None:
-        raise ChildProcessError(f"{launch.command[0]} ended at once; see {launch.log}")
-    return process
+    return identify(child.pid) or Process(child.pid, "")
 
 
 def _tie(tie: signal.Signals | None) -> tuple[str, ...]:

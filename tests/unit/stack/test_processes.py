@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -35,6 +36,16 @@ def test_a_pid_that_another_program_got_is_not_ours(tmp_path: Path) -> None:
 def test_a_broken_pid_file_names_nobody(tmp_path: Path, content: str) -> None:
     (tmp_path / "pid").write_text(content)
     assert processes.running(tmp_path / "pid") is None
+
+
+def test_a_child_that_ended_before_it_was_looked_at_is_dead_and_no_error(tmp_path: Path) -> None:
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    process = processes.adopt(child)
+    processes.write_pid_file(tmp_path / "pid", process)
+    assert process.pid == child.pid
+    assert processes.running(tmp_path / "pid") is None
+    assert processes.end([process], ())
 
 
 def test_a_process_ends_when_asked(tmp_path: Path) -> None:

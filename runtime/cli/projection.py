@@ -4,10 +4,8 @@ Every command only leaves an order and watches it; the processes of the role `pr
 while it watches. Killing it loses nothing.
 """
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -18,6 +16,7 @@ from domain.rebuilds import commands
 from domain.rebuilds.commands import Person, Wish
 from domain.rebuilds.decisions import OPEN, progress_of, refuse_incomplete
 from runtime.cli import operating, output
+from runtime.cli.rebuild_watching import carry_out, watch_rebuild
 from runtime.settings import Settings
 from schemas.errors import ConfigurationError, Rejected, TransientError
 
@@ -29,8 +28,6 @@ _Name = Annotated[str, typer.Argument(help="A table, like case_plain_order_case 
 _Execute = Annotated[bool, typer.Option("--execute", help="Do it; without, only say what would be done.")]
 _Reason = Annotated[str, typer.Option(help="Why; kept in the audit log.")]
 _Version = Annotated[int | None, typer.Option(min=1, help="A version's number; the newest one when absent.")]
-_LOOK_SECONDS = 0.5
-_FIRST_WORKER = 900  # numbers that no supervised process of this machine has
 DRY = "dry run: nothing was changed; add --execute to do it"
 
 Row = Mapping[str, Any]
@@ -86,7 +83,7 @@ def rebuild(
         if isinstance(row, Rejected):
             raise operating.refuse(row)
         output.remark(f"rebuild {row['rebuild_id']} is ordered")
-        return row if detach else await _watch_rebuild(settings, pool, row["rebuild_id"], workers)
+        return row if detach else await watch_rebuild(settings, pool, row["rebuild_id"], workers)
 
     _end_rebuild(operating.run(work), detached=detach)
 
@@ -127,7 +124,7 @@ def verify(
 
     async def work(settings: Settings, pool: asyncpg.Pool) -> tuple[Row, Sequence[Row]]:
         number = version or await _newest(pool, name)
-        row = await _carry_out(
+        row = await carry_out(
             settings, pool, lambda conn: commands.order_verify(conn, _me(), name, number, against=against, whole=full)
         )
         if isinstance(row, Rejected):
@@ -152,7 +149,7 @@ def switch(name: _Name, version: _Version = None, reason: _Reason = "", execute:
         number = version or await _newest(pool, name)
         if not execute:
             return await commands.refuse_switching(pool, name, number, reason)
-        return await _carry_out(settings, pool, lambda conn: commands.order_switch(conn, _me(), name, number, reason))
+        return await carry_out(settings, pool, lambda conn: commands.order_switch(conn, _me(), name, number, reason))
 
     _end_order(operating.run(work), f"the view analytics.{name} would show the version")
 
@@ -164,7 +161,7 @@ def switch_back(name: _Name, reason: _Reason = "", execute: _Execute = False) ->
     async def work(settings: Settings, pool: asyncpg.Pool) -> Row | Rejected | None:
         if not execute:
             return await commands.refuse_switching_back(pool, name)
-        return await _carry_out(settings, pool, lambda conn: commands.order_switch_back(conn, _me(), name, reason))
+        return await carry_out(settings, pool, lambda conn: commands.order_switch_back(conn, _me(), name, reason))
 
     _end_order(operating.run(work), f"the view analytics.{name} would show the former version")
 
@@ -181,7 +178,7 @@ def retire(
     async def work(settings: Settings, pool: asyncpg.Pool) -> Row | Rejected | None:
         if not execute:
             return await commands.refuse_retiring(pool, name, version)
-        return await _carry_out(settings, pool, lambda conn: commands.order_retire(conn, _me(), name, version, reason))
+        return await carry_out(settings, pool, lambda conn: commands.order_retire(conn, _me(), name, version, reason))
 
     _end_order(operating.run(work), f"the tables of {name}, version {version}, would be dropped")
 
@@ -250,44 +247,6 @@ def _move_open(name: str, move: Callable[[Any, UUID], Awaitable[Row | Rejected]]
         output.remark(DRY)
 
 
-@asynccontextmanager
-async def _helping(settings: Settings, pool: asyncpg.Pool) -> Any:
-    """A conductor and a clerk of this process; the database's scanning role is needed for the list of tenants."""
-    from projections.rebuild.conductor import Conductor
-    from projections.rebuild.orders import OrderClerk
-    from runtime import logging
-    from runtime.postgres import open_pool
-
-    # To stderr, where remarks go, and only what a person must see: the answer stands alone on stdout.
-    logging.configure(settings.log.model_copy(update={"level": "error"}))
-    async with AsyncExitStack() as stack:
-        scan = await open_pool(settings, "scan", size=2, min_size=0, wait=False)
-        stack.callback(scan.terminate)
-        conductor = Conductor(settings, scan, pool)
-        stack.push_async_callback(conductor.close)
-        yield conductor, OrderClerk(settings, scan, pool, f"{settings.instance}/cli")
-
-
-async def _carry_out(
-    settings: Settings, pool: asyncpg.Pool, wish: Callable[[Any], Awaitable[Row | Rejected]]
-) -> Row | Rejected:
-    """Order it and see to it until its end. The clerk of another process may take it first, which is as good."""
-    order = await operating.write(pool, wish)
-    if isinstance(order, Rejected):
-        return order
-    said = ""
-    async with _helping(settings, pool) as (_, clerk):
-        while True:
-            await clerk.next(order["order_id"])
-            row = await commands.find_order(pool, order["order_id"])
-            if row["state"] not in ("ordered", "running"):
-                return row
-            if row["message"] != said:
-                said = row["message"]
-                output.remark(said)
-            await asyncio.sleep(_LOOK_SECONDS)
-
-
 async def _sample(settings: Settings, pool: asyncpg.Pool, row: Row) -> Sequence[Row]:
     """Both sides' values of the rows that differ, for this terminal alone; sensitive ones masked."""
     from projections.rebuild.conductor import all_tenants
@@ -304,82 +263,6 @@ async def _sample(settings: Settings, pool: asyncpg.Pool, row: Row) -> Sequence[
         scan.terminate()
     versions = [await find_version(pool, row["name"], number) for number in (row["against"], row["version"])]
     return await values_of_sample(pool, tenants, versions[0], versions[1], row["report"])
-
-
-async def _watch_rebuild(settings: Settings, pool: asyncpg.Pool, rebuild_id: UUID, workers: int) -> Row:
-    """Move it on and show it until it is ready, or needs somebody. Its worker processes end with us; the fleet goes on."""
-    from runtime.running.supervisor import supervise
-
-    stop, processes = asyncio.Event(), None
-    try:
-        async with _helping(settings, pool) as (conductor, _):
-            with _display() as show:
-                while True:
-                    row = await commands.find_rebuild(pool, rebuild_id)
-                    show(row)
-                    if row["state"] not in OPEN or row["state"] == "paused":
-                        return row
-                    await conductor.round()
-                    if processes is None and row["state"] in ("scanning", "catching-up"):
-                        processes = asyncio.create_task(supervise(_children(row, workers), stop))
-                    await asyncio.sleep(_LOOK_SECONDS)
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        output.remark("left: the rebuild goes on where processes of the role projections run")
-        raise
-    finally:
-        stop.set()
-        if processes is not None:
-            await processes
-
-
-def _children(row: Row, workers: int) -> list[Any]:
-    from runtime.running.supervisor import Child
-
-    group = f"projections.{row['name']}.v{row['version']}"
-    return [
-        Child(
-            f"{group}-{number}",
-            ["run", group, "--number", str(_FIRST_WORKER + number), "--tied"],
-            {"CASESTREAM_HEALTH__PORT": "0"},
-        )
-        for number in range(workers)
-    ]
-
-
-class _Display:
-    """A progress bar for people at a terminal; nothing but the end for programs."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.percentage:>5.1f} %"),
-            TimeRemainingColumn(),
-        )
-        self._bar = Progress(*columns, console=Console(stderr=True), transient=False)
-        self._task = self._bar.add_task("ordered", total=None)
-        self._said = ""
-
-    def __enter__(self) -> Callable[[Row], None]:
-        self._bar.start()
-        return self._show
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def _show(self, row: Row) -> None:
-        words = f"{row['name']} v{row['version'] or '-'} {row['state']} {row['speed']:,.0f}/s, {row['errors']} errors"
-        self._bar.update(self._task, description=words, completed=row["applied"], total=row["total"] or None)
-        if row["message"] and row["message"] != self._said:
-            self._said = row["message"]
-            self._bar.console.print(self._said)
-
-
-def _display() -> Any:
-    return _Display()
 
 
 def _end_rebuild(row: Row, *, detached: bool) -> None:

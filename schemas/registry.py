@@ -229,7 +229,15 @@ TOPICS: dict[str, Topic] = {
             writer="domain.audit",
             description="signed heads of the audit chains: what the database can no longer take back",
         ),
-        Topic("ops.alerts.v1", "tenant", (), WEEK_MS, "none", description="windowed alerts"),
+        Topic(
+            "ops.alerts.v1",
+            "tenant",
+            ("OPS_ALERT",),
+            WEEK_MS,
+            "none",
+            outside_producers=True,
+            description="windowed alerts of the monitor, which writes them itself: no transaction stands behind them",
+        ),
     )
 }
 
@@ -298,3 +306,7 @@ SENDERS: dict[str, Sender] = {
         Sender("casestream.import", frozenset({"import"}), work_item_source="IMPORT"),
     )
 }
+
+# What the role `monitor` counts, and where it tells what passed a limit.
+MONITORED_TOPICS = ("onboarding.events.v1", "rules.executions.v1")
+ALERTS_TOPIC = "ops.alerts.v1"

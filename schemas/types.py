@@ -21,6 +21,7 @@ from schemas.entities import (
 from schemas.envelope import CloudEvent
 from schemas.errors import UndecodableMessage, UnknownMessageType
 from schemas.models import Payload
+from schemas.monitoring import OpsAlert
 from schemas.onboarding import (
     Advance,
     CancelInstance,
@@ -145,6 +146,7 @@ MODELS: dict[str, type[Payload]] = {
         CaseSnapshotStored,
         CaseCommandRefused,
         AuditHeadSigned,
+        OpsAlert,
     )
 }
 

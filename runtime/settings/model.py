@@ -131,6 +131,15 @@ class OnboardingSettings(BaseModel):
     wait_seconds: float = Field(2, ge=0, le=10, description="How long a request waits for the outcome of a sync step.")
 
 
+class MonitorSettings(_Section):
+    """When the monitor tells `ops.alerts.v1`: counts of one tenant above which somebody should look."""
+
+    recoveries_per_hour: int = Field(10, ge=1, le=1_000_000, description="Recoveries of instances of one flow (S2).")
+    sla_breaches_per_hour: int = Field(100, ge=1, le=1_000_000, description="Expired waits of one flow.")
+    failed_runs_per_hour: int = Field(20, ge=1, le=1_000_000, description="Failed runs of one rule.")
+    events_per_minute: int = Field(60_000, ge=1, le=10_000_000, description="Events of one topic that is watched.")
+
+
 class RuleSettings(_Section):
     """Workflow rules."""
 
@@ -302,6 +311,7 @@ class Settings(BaseSettings):
     effects: EffectSettings = EffectSettings()
     rules: RuleSettings = RuleSettings()
     onboarding: OnboardingSettings = OnboardingSettings()
+    monitor: MonitorSettings = MonitorSettings()
     housekeeping: HousekeepingSettings = HousekeepingSettings()
     health: HealthSettings = HealthSettings()
     keys: KeySettings = KeySettings()

@@ -16,6 +16,10 @@ PARTITIONS = 32
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 # The CHECK of outbox_events: a row that a broker could refuse must fail in its writer's transaction, not in the relay.
 MAX_EVENT_BYTES = 900_000
+# Where handlers of kind kafka are asked.
+STEP_REQUESTS = "onboarding.step-requests.v1"
+# Whoever may write here answers for steps: its access list is the proof.
+STEP_REPLIES = "onboarding.step-replies.v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +171,24 @@ TOPICS: dict[str, Topic] = {
             description="commands to onboarding instances",
         ),
         Topic(
+            STEP_REQUESTS,
+            "tenant|onboarding|instance id",
+            ("StepRequested",),
+            WEEK_MS,
+            "expires",
+            writer="domain.onboarding",
+            description="what handlers of kind kafka are asked: ids, and the members of the case that the flow names for them",
+        ),
+        Topic(
+            STEP_REPLIES,
+            "tenant|onboarding|instance id",
+            ("StepReplied",),
+            WEEK_MS,
+            "expires",
+            outside_producers=True,
+            description="what handlers of kind kafka answer; who may write here answers for steps, so few may",
+        ),
+        Topic(
             "onboarding.events.v1",
             "tenant|onboarding|instance id",
             ("INSTANCE_STATUS_CHANGED", "WORKFLOW_EVENT"),
@@ -261,7 +283,7 @@ RULES = Group(
 
 ONBOARDING = Group(
     "onboarding",
-    ("onboarding.commands.v1",),
+    ("onboarding.commands.v1", STEP_REPLIES),
     inbox="forever",
     description="moves onboarding instances; its inbox rows are durable, so an offset moved back repeats nothing",
 )

@@ -34,6 +34,7 @@ from schemas.onboarding import (
     WorkflowEventTold,
 )
 from schemas.rule_events import RuleRunFinished, StartRule
+from schemas.steps import StepReplied, StepRequested
 from schemas.work_items import (
     ApplyAction,
     CreateWorkItem,
@@ -140,6 +141,8 @@ MODELS: dict[str, type[Payload]] = {
         ReopenInstance,
         InstanceStatusChanged,
         WorkflowEventTold,
+        StepRequested,
+        StepReplied,
         StoreSnapshot,
         RemoveCase,
         CaseSnapshotStored,

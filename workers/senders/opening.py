@@ -11,6 +11,7 @@ from runtime.postgres import open_pool
 from runtime.settings import Settings
 from workers.senders.email import EmailSender
 from workers.senders.secrets_access import stored_secrets
+from workers.senders.signed_calls import SignedCalls
 from workers.senders.webhook import WebhookSender
 
 _CONNECTIONS = 4
@@ -23,8 +24,8 @@ async def open_senders(settings: Settings) -> AsyncIterator[Sequence[Sender]]:
     try:
         async with open_key_ring(settings) as keys:
             with open_outbound(settings.outbound) as outbound:
-                webhooks = WebhookSender(outbound, stored_secrets(pool, keys), _now)
-                yield (EmailSender(settings.smtp, _now), webhooks)
+                calls = SignedCalls(outbound, stored_secrets(pool, keys), _now)
+                yield (EmailSender(settings.smtp, _now), WebhookSender(calls))
     finally:
         await pool.close()
 

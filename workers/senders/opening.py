@@ -33,10 +33,15 @@ async def open_senders(settings: Settings, steps: Keys | None = None) -> AsyncIt
                 calls = SignedCalls(outbound, stored_secrets(pool, keys), _now)
                 outgoing: list[Sender] = [EmailSender(settings.smtp, _now), WebhookSender(calls)]
                 if steps is not None:
-                    outgoing += [HttpSteps(calls, steps, settings.onboarding.addresses), KafkaSteps(steps)]
+                    outgoing += [HttpSteps(calls, steps, _addresses(settings)), KafkaSteps(steps)]
                 yield outgoing
     finally:
         await pool.close()
+
+
+def _addresses(settings: Settings) -> dict[str, str]:
+    said = [text.partition("=") for text in settings.onboarding.addresses]
+    return {handler: url for handler, _, url in said}
 
 
 def _now() -> datetime:

@@ -35,9 +35,9 @@ def with_onboarding(settings: Settings, keys: Keys) -> Wiring:
     known = wiring(settings)
     fold = InstanceFold(Outbox(settings.ce_source), keys, FollowedFlows(released_flows()))
     # Instances tell what their steps came to themselves, and raise incidents when their retries are spent.
-    # Whoever records a step makes the next one that needs no allotment: code of this process, a request into the outbox.
-    followed = frozenset({KIND["python"], KIND["kafka"]})
-    return replace(known, owners={**known.owners, INSTANCE: fold}, discreet=frozenset({INSTANCE}), followed=followed)
+    return replace(
+        known, owners={**known.owners, INSTANCE: fold}, discreet=frozenset({INSTANCE}), followed=frozenset({KIND["python"]})
+    )
 
 
 def timer_handlers(settings: Settings) -> dict[str, Handler]:

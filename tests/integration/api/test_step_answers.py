@@ -2,12 +2,16 @@
 
 import asyncio
 import contextlib
+import json
+import re
 import uuid
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from pydantic.alias_generators import to_camel
 
 from domain.effects.wiring import Wiring
 from domain.onboarding.calls import OWNER
@@ -16,6 +20,7 @@ from domain.onboarding.folding import InstanceFold
 from runtime.postgres import open_pool, tenants_transaction
 from runtime.settings import EffectSettings
 from schemas.flows import FlowDefinition
+from schemas.steps import StepReplied, StepRequested
 from tests.integration.api.conftest import Served
 from tests.integration.onboarding.outside import document
 from tests.waiting import until
@@ -23,6 +28,7 @@ from workers.effects.running import EffectsWorker
 from workers.senders.step_kafka import KafkaSteps
 
 SERVICE = ("step-handler",)
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "how-to" / "write-a-step-handler.md"
 
 
 @contextlib.asynccontextmanager
@@ -116,3 +122,17 @@ async def test_nobody_answers_a_call_before_it_is_made(served: Served) -> None:
     assert (await served.client.post(path, json={"action": "KAFKA"}, headers=customer)).status_code == 202
     (row,) = await served.rows("select effect_id from effects")
     assert code(await answer(served, str(row["effect_id"]))) == (409, "StepNotCalled")
+
+
+async def test_the_guides_answers_are_taken(served: Served) -> None:
+    text = PAGE.read_text()
+    asked_for, replied = (json.loads(said) for said in re.findall(r"```json\n(.*?)```", text, re.DOTALL))
+    assert StepRequested.model_validate(asked_for).callback == re.findall(r"https://casestream.example.com(\S+)", text)[0]
+    assert set(asked_for) <= {to_camel(name) for name in StepRequested.model_fields}
+    assert StepReplied.model_validate(replied).outcome == "REFUSED"
+    done, failed = (json.loads(said) for said in re.findall(r"-d '(.*?)'", text))
+    async with asking(served):
+        for body, expected in ((done, ("ACTIVE", "B")), (failed, ("INCIDENT", "A"))):
+            instance_id, call_id = await asked(served)
+            assert (await answer(served, call_id, body)).json()["applied"] is True
+            assert await state(served, instance_id) == expected

@@ -23,14 +23,12 @@ from workers.senders.step_kafka import KafkaSteps
 SECRET = as_signing_secret(b"s" * 32)
 
 
-def document(
-    port: int, paths: Collection[str], *, version: int = 1, more: Mapping[str, Any] | None = None, **move: Any
-) -> dict[str, Any]:
-    """From A an action for each path, each a step behind HTTP there; UNDO is behind HTTP, `kafka` behind a topic."""
+def document(port: int, paths: Collection[str], *, undo: Mapping[str, Any] | None = None, **move: Any) -> dict[str, Any]:
+    """From A an action for each path, each a step behind HTTP there, but `kafka`; `undo` says how UNDO is reached, else by HTTP."""
     said = {"to": "B", "actors": ["USER"], "mode": "async", "compensation": "UNDO", "retry": {"retries": 0}, **move}
     return {
         "flow": "outside",
-        "version": version,
+        "version": 1,
         "initial": "A",
         "states": [{"name": "A"}, {"name": "B"}, {"name": "C", "end": "completed"}, {"name": "NO", "end": "rejected"}],
         "transitions": [
@@ -50,9 +48,8 @@ def document(
                 if path != "kafka"
             ),
             *([{"name": "kafka", "kind": "kafka", "input": ["amount"], "answerWithin": "1h"}] if "kafka" in paths else []),
-            {"name": "UNDO", "kind": "http", "url": f"http://127.0.0.1:{port}/undo"},
+            {"name": "UNDO", **(undo or {"kind": "http", "url": f"http://127.0.0.1:{port}/undo"})},
         ],
-        **(more or {}),
     }
 
 

@@ -2,18 +2,24 @@
 
 import asyncio
 import json
+from base64 import b64encode
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 from standardwebhooks import Webhook
 
-from domain.onboarding.asking import answered
+from domain.effects.effect import Outcome
+from domain.onboarding.asking import Words, answered, asked
+from domain.onboarding.calls import OWNER
 from domain.onboarding.completing import OutsideCall, find_call
 from domain.onboarding.firing import Firing
+from domain.onboarding.sealing import RESULT, seal_words
 from domain.onboarding.turn import Decided, Unchanged
-from domain.onboarding.waiting import end_waiting, timer_key
+from domain.onboarding.waiting import detail_of, end_waiting, timer_key
 from domain.timers.commands import fire
+from runtime.keys.ring import DataKey
 from schemas.onboarding import CancelInstance, StepFailed, TimerFired
 from schemas.steps import StepReplied, StepRequested
 from tests.integration.domain.world import OUTBOX
@@ -218,6 +224,40 @@ async def test_a_request_over_kafka_leaves_with_its_call_and_says_no_more_than_t
         await ends_as(journeys, "i-1", "INCIDENT")
     assert at.visits == []
     assert await _failures(journeys, "i-1") == [("closed", False, True)]
+
+
+@pytest.mark.requirement("WF-9")
+async def test_an_undo_is_asked_over_kafka_with_what_its_forward_step_gave(journeys: Journeys) -> None:
+    paid = reply(200, body=b'{"data": {"payment": "7"}}')
+    async with outside(journeys, {"pay": paid}, undo={"kind": "kafka"}), working(journeys):
+        await journeys.start("i-1", "outside", {"amount": 5})
+        await journeys.act("i-1", "PAY")
+        await ends_as(journeys, "i-1", "ACTIVE", state="B")
+        await journeys.tell(CancelInstance(instance_id="i-1", reason="changed my mind"))
+        undo = await _called(journeys, "i-1", 2)
+        (row,) = await journeys.world.look("select payload from outbox_events where event_type = 'StepRequested'")
+        request = StepRequested.model_validate_json(bytes(row["payload"]))
+        assert (request.handler, request.undoes, request.input, request.result) == ("UNDO", 1, {}, {"payment": "7"})
+        await _answer(journeys, undo)
+        await ends_as(journeys, "i-1", "COMPENSATED")
+
+
+@pytest.mark.requirement("trap-79")
+async def test_of_somebody_who_was_erased_meanwhile_nothing_is_asked_over_kafka(journeys: Journeys) -> None:
+    async with outside(journeys, {"kafka": ACCEPTED}):
+        await journeys.start("i-1", "outside", {"amount": 5})
+        await journeys.act("i-1", "KAFKA")
+        (row,) = await journeys.world.look("select effect_id, request from effects")
+        lost = DataKey(UUID(int=1), b"k" * 32)
+        sealed = seal_words(lost, ("north", "ann"), RESULT, str(row["effect_id"]), 0, {"input": {"amount": 5}})
+        request = asked(row["effect_id"], json.loads(row["request"]), Words({}))
+        told = {**detail_of(timedelta(hours=1), request), "subject": "ann", "sealed": b64encode(sealed).decode()}
+        outcome = Outcome(row["effect_id"], "north", OWNER, "i-1", 1, "succeeded", "", told, "1")
+        async with journeys.world.worker() as conn:
+            await journeys.wiring().owners[OWNER](conn, [outcome], await conn.fetchval("select cs_now()"))
+    assert await journeys.status("i-1") == "INCIDENT"
+    assert await _failures(journeys, "i-1") == [("erased", False, False)]
+    assert await journeys.world.look("select from outbox_events where event_type = 'StepRequested'") == []
 
 
 @pytest.mark.requirement("SP-3")

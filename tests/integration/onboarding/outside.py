@@ -24,7 +24,7 @@ SECRET = as_signing_secret(b"s" * 32)
 
 
 def document(port: int, paths: Collection[str], *, undo: Mapping[str, Any] | None = None, **move: Any) -> dict[str, Any]:
-    """From A an action for each path, each a step behind HTTP there, but `kafka`; `undo` says how UNDO is reached, else by HTTP."""
+    """From A an action for each path, each a step behind HTTP there, but `kafka`; `undo`: how UNDO is reached, else by HTTP."""
     said = {"to": "B", "actors": ["USER"], "mode": "async", "compensation": "UNDO", "retry": {"retries": 0}, **move}
     return {
         "flow": "outside",

@@ -34,7 +34,8 @@ from schemas.onboarding import (
     StepSucceeded,
     TimerFired,
 )
-from schemas.registry import ONBOARDING, STEP_REPLIES, sender
+from schemas.registry import ONBOARDING, STEP_REPLIES
+from schemas.senders import sender
 from schemas.steps import StepReplied
 
 

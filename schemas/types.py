@@ -35,6 +35,7 @@ from schemas.onboarding import (
     WorkflowEventTold,
 )
 from schemas.rule_events import RuleRunFinished, StartRule
+from schemas.steps import StepReplied, StepRequested
 from schemas.work_items import (
     ApplyAction,
     CreateWorkItem,
@@ -141,6 +142,8 @@ MODELS: dict[str, type[Payload]] = {
         ReopenInstance,
         InstanceStatusChanged,
         WorkflowEventTold,
+        StepRequested,
+        StepReplied,
         StoreSnapshot,
         RemoveCase,
         CaseSnapshotStored,

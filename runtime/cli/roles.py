@@ -80,8 +80,7 @@ def _effects(settings: Settings, number: int, stop: asyncio.Event) -> list[Part]
     from workers.senders.step_python import PythonSteps, load_handlers
 
     async def run() -> None:
-        # One ring: a handler's answer is sealed with a key that the transaction which folds it finds near.
-        async with open_key_ring(settings) as keys, open_senders(settings) as senders:
+        async with open_key_ring(settings) as keys, open_senders(settings, keys) as senders:
             steps = PythonSteps(load_handlers(settings.onboarding.handlers), keys)
             await work(settings, stop, [*senders, steps], with_onboarding(settings, keys))
 

@@ -129,6 +129,9 @@ class OnboardingSettings(BaseModel):
         description="Python modules whose HANDLERS run steps; the default one belongs to the flows of the release.",
     )
     wait_seconds: float = Field(2, ge=0, le=10, description="How long a request waits for the outcome of a sync step.")
+    addresses: list[Annotated[str, Field(pattern=r"^[^/=]+/[^/=]+=https?://[!-~]+$")]] = Field(
+        [], description="As `flow/handler=url`: where steps of kind http are called here, instead of where the flow says."
+    )
 
 
 class MonitorSettings(_Section):

@@ -111,7 +111,7 @@ async def test_a_service_is_asked_with_a_signature_and_its_result_moves_the_jour
     assert found["n"] == 0
 
 
-@pytest.mark.requirement("WF-5", "trap-77")
+@pytest.mark.requirement("WF-5")
 async def test_what_a_service_does_wrong_has_a_defined_end(journeys: Journeys) -> None:
     answers = {
         "garbage": reply(200, body=b"<html>all good</html>"),
@@ -260,7 +260,7 @@ async def test_of_somebody_who_was_erased_meanwhile_nothing_is_asked_over_kafka(
     assert await journeys.world.look("select from outbox_events where event_type = 'StepRequested'") == []
 
 
-@pytest.mark.requirement("SP-3")
+@pytest.mark.requirement("WF-4")
 async def test_a_call_of_this_process_and_one_that_nobody_made_cannot_be_answered_from_outside(journeys: Journeys) -> None:
     await journeys.start("python")
     await journeys.act("python")

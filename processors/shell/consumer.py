@@ -36,7 +36,7 @@ from runtime.failpoints import reach
 from runtime.kafka import admin, consumer, leave, physical
 from runtime.logging import get_logger
 from runtime.pauses import pause
-from runtime.postgres import is_transient, open_pool
+from runtime.postgres import KEY_LOOKUPS, is_transient, open_pool
 from runtime.settings import Settings
 
 log = get_logger(__name__)
@@ -47,15 +47,6 @@ FAILED_ROUND_SECONDS = 10.0
 HOPELESS_SECONDS = 30.0
 MIRROR_SECONDS = 0.5
 WAIT_SECONDS = 0.5
-# Every statement of a batch looks up keys that stand in an array. A plan made while a table was small, or by a guess at the
-# array's length, reads the whole table for each batch: a rebuild from the first event then slows down with every row.
-KEY_LOOKUPS = {
-    "plan_cache_mode": "force_generic_plan",
-    "enable_seqscan": "off",
-    "enable_bitmapscan": "off",
-    "enable_hashjoin": "off",
-    "enable_mergejoin": "off",
-}
 
 
 class Pace(Protocol):

@@ -17,7 +17,7 @@ from domain.effects.effect import ClaimedEffect, Sender
 from domain.effects.wiring import Wiring
 from domain.outbox import Outbox
 from runtime.logging import get_logger
-from runtime.postgres import is_transient, open_pool, tenants_transaction
+from runtime.postgres import KEY_LOOKUPS, is_transient, open_pool, tenants_transaction
 from runtime.settings import EffectSettings, Settings
 from workers.effects import metrics
 from workers.effects.caller import Caller
@@ -29,7 +29,12 @@ log = get_logger(__name__)
 
 RECORDERS = 4
 # A plan that was made while the table was small and is kept on its connection must not read all of it when it has grown.
-SEARCHES = {"enable_seqscan": "off", "enable_bitmapscan": "off", "enable_sort": "off"}
+SEARCHES = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "enable_sort": "off",
+}
 _MEASURE_SECONDS = 5.0
 
 
@@ -50,7 +55,7 @@ def limits_of(settings: EffectSettings) -> Limits:
 async def run(settings: Settings, stop: asyncio.Event, senders: Iterable[Sender], wiring: Wiring) -> None:
     """Make calls until `stop`, with a sender for each external kind."""
     scan = await open_pool(settings, "scan", size=5, reset=False, planner=SEARCHES)
-    worker = await open_pool(settings, "worker", size=RECORDERS + 2, reset=False)
+    worker = await open_pool(settings, "worker", size=RECORDERS + 2, reset=False, planner=KEY_LOOKUPS)
     try:
         await EffectsWorker(settings, scan, worker, senders, wiring).run(stop)
     finally:

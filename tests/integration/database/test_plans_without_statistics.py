@@ -17,7 +17,6 @@ from domain.effects.operating import queries as operating
 from domain.effects.store import queries as effects
 from domain.timers.commands import queries as timers
 from domain.work_items.store import queries as work_items
-from processors.shell.consumer import KEY_LOOKUPS
 from processors.shell.offsets import queries as shell
 from projections.cases.writing import Writer
 from projections.rebuild.comparing import sample_statement
@@ -25,6 +24,7 @@ from projections.rebuild.shapes import shape_of_spec
 from projections.rebuild.whole import queries as rebuild
 from projections.rebuild.whole import rows_statement
 from projections.work_item_board import WorkItemBoard
+from runtime.postgres import KEY_LOOKUPS
 from tests.infrastructure.databases import ClonedDatabase
 from tests.integration.database.conftest import Connect
 from tests.integration.projections.tables import ITEMS, NAME, make_version, order_spec

@@ -6,8 +6,7 @@ from typing import Any
 import asyncpg
 
 from domain.rules import batch
-from processors.shell.consumer import KEY_LOOKUPS
-from runtime.postgres import tenants_transaction
+from runtime.postgres import KEY_LOOKUPS, tenants_transaction
 from tests.integration.rules.house import HOOK, OUTBOX, WIRING, House, event
 
 EVENTS, BATCHES = 300, 4

@@ -7,7 +7,7 @@ finding it is pure. `save` writes the runs, plans their effects, and goes on wit
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -127,7 +127,7 @@ async def save(
     await run_store.insert_runs(conn, runs)
     await run_store.insert_held(conn, [held for ruling in rulings for held in ruling.held])
     await plan(conn, [effect for run in runs for effect in run.effects])
-    waves = _waves(runs)
+    waves = _waves(runs, wiring.internals)
     if len(waves) > 1:
         # Each wave locks its own; only all at once have one order.
         await lock_owners(conn, wiring, {(run.match.change.tenant_id, OWNER, str(run.match.run_id)) for run in runs})
@@ -144,12 +144,15 @@ async def save(
     await run_store.insert_samples(conn, samples)
 
 
-def _waves(runs: Sequence[NewRun]) -> list[list[NewRun]]:
-    """The first run of each entity, then the second of each, and so on: what an earlier run asks for is said first (P4)."""
+def _waves(runs: Sequence[NewRun], internals: Container[str]) -> list[list[NewRun]]:
+    """The runs in which something needs no network: the first of each entity, then the second of each, and so on.
+
+    What an earlier run asks for is said first (P4). Of calls alone nothing follows here: `plan` has put them in their lines.
+    """
     waves: list[list[NewRun]] = []
     turns: Counter[tuple[str, str]] = Counter()
     for run in runs:
-        if run.effects:
+        if any(effect.kind in internals for effect in run.effects):
             entity = (run.match.change.tenant_id, run.match.entity_key)
             if turns[entity] == len(waves):
                 waves.append([])

@@ -57,9 +57,7 @@ async def lock_guards(conn: Connection, wanted: Iterable[GuardKey]) -> dict[Guar
     keys = sorted(set(wanted))
     if not keys:
         return {}
-    named = _guard_columns(keys)
-    await queries.make_guards(conn, **named)
-    rows = await queries.lock_guards(conn, **named)
+    rows = await queries.lock_guards(conn, **_guard_columns(keys))
     return {
         (row["tenant_id"], row["rule_id"], row["entity_key"]): Guard(
             row["executions"], row["window_started"], row["window_runs"]

@@ -1,20 +1,12 @@
--- name: make_guards!
--- Rows for what has none yet. A statement of its own: only the next one sees rows that another transaction made meanwhile.
-insert into workflow_rule_guards (tenant_id, rule_id, entity_key)
+-- name: lock_guards
+-- What the rules did to the entities, locked in the one order that every starter uses; made where there is no row yet. The update
+-- changes nothing: it waits for whoever holds the row, and reads what he left.
+insert into workflow_rule_guards as g (tenant_id, rule_id, entity_key)
 select tenant_id, rule_id, entity_key
 from unnest(:tenant_ids::text[], :rule_ids::uuid[], :entity_keys::text[]) as t (tenant_id, rule_id, entity_key)
 order by tenant_id, rule_id, entity_key
-on conflict do nothing;
-
--- name: lock_guards
--- What the rules did to the entities, locked in the one order that every starter uses.
-select g.tenant_id, g.rule_id::text as rule_id, g.entity_key, g.executions, g.window_started, g.window_runs
-from (select * from unnest(:tenant_ids::text[], :rule_ids::uuid[], :entity_keys::text[]) as t (tenant_id, rule_id, entity_key)
-      order by tenant_id, rule_id, entity_key) w
-cross join lateral (
-    select * from workflow_rule_guards k
-    where k.tenant_id = w.tenant_id and k.rule_id = w.rule_id and k.entity_key = w.entity_key
-    for update) g;
+on conflict (tenant_id, rule_id, entity_key) do update set executions = g.executions
+returning g.tenant_id, g.rule_id::text as rule_id, g.entity_key, g.executions, g.window_started, g.window_runs;
 
 -- name: save_guards!
 -- The locked guards as the admitted runs leave them. Each is found by its key: an update that joins an array reads a tenant's

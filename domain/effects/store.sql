@@ -232,14 +232,16 @@ from held
 where e.tenant_id = held.tenant_id and e.effect_id = held.effect_id
   and e.tenant_id = any (array(select tenant_id from held)) and e.effect_id = any (array(select effect_id from held));
 
--- name: list_keys_falling_due
--- The order keys in whose lines effects of these owners must go now.
-select distinct e.tenant_id, e.order_key
+-- name: find_due
+-- What of these owners can be performed or must go on now; what is already due and needs the network waits for its worker.
+select e.*
 from unnest(:tenant_ids::text[], :owner_kinds::text[], :owner_ids::text[]) as o (tenant_id, owner_kind, owner_id)
 cross join lateral (
-    select tenant_id, order_key from effects
+    select tenant_id, order_key, state, kind = any (:internals::text[]) and (state = 'due' or order_key is null) as internal
+    from effects
     where tenant_id || '' = o.tenant_id and owner_kind = o.owner_kind and owner_id = o.owner_id
-      and finished_at is null and state || '' = 'delayed' and due_at <= cs_now() and order_key is not null offset 0) e;
+      and finished_at is null and due_at <= cs_now()
+      and (state || '' = 'delayed' or state || '' = 'due' and kind = any (:internals::text[])) offset 0) e;
 
 -- name: hand_over
 -- The smallest position of each of these locked keys may be called now, if nobody else of the key may.

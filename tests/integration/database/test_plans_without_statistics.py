@@ -160,7 +160,7 @@ EFFECT_LOOK_UPS = {
     ),
     "keys of owners": LookUp(effects.sql_of("list_keys_of_owners"), (TENANTS, OWNER_KINDS, OWNERS), "effects", _effect("due")),
     "effects to find, by id": LookUp(
-        effects.sql_of("list_keys_falling_due"), (TENANTS, OWNER_KINDS, OWNERS), "effects", _effect("succeeded")
+        effects.sql_of("find_due"), (TENANTS, OWNER_KINDS, OWNERS, ("delay", "text")), "effects", _effect("succeeded")
     ),
     "effects to retry": LookUp(operating.sql_of("retry_effects"), (TENANTS, EFFECTS), "effects", _effect("failed")),
     "timers to disarm": LookUp(

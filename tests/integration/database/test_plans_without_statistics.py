@@ -153,7 +153,6 @@ EFFECT_LOOK_UPS = {
         "effects",
         _effect("leased"),
     ),
-    "busy keys": LookUp(effects.sql_of("list_busy_keys"), (TENANTS, KEYS_IN_ORDER), "effects", _effect("due")),
     "heads of lines": LookUp(effects.sql_of("hand_over"), (TENANTS, KEYS_IN_ORDER), "effects", _effect("due")),
     "internal kinds of owners": LookUp(
         effects.sql_of("take_internal"), (TENANTS, OWNER_KINDS, OWNERS, ("task", "text")), "effects", _effect("due")

@@ -20,7 +20,6 @@ from domain.outbox import Outbox
 from domain.rules import run_store
 from domain.rules.admission import TROUBLES, Guard, Refused, admit, link
 from domain.rules.calendar import Calendar
-from domain.rules.calendars import read_calendars
 from domain.rules.compiling import CompiledRule
 from domain.rules.dating import Dates, dates_of
 from domain.rules.followed_rules import FollowedRules
@@ -75,13 +74,11 @@ async def load(conn: Connection, rules: FollowedRules, occasions: Sequence[Occas
     matches = [match for several in found.values() for match in _flat(several)]
     existing = await run_store.existing_runs(conn, matches)
     guards = await run_store.lock_guards(conn, [guard_key(match) for match in matches if _run_key(match) not in existing])
-    needing = {match.change.tenant_id for match in matches} | {key[0] for key in found if key[:2] in book.dated}
-    calendars = await read_calendars(conn, needing) if needing else {}
     templates = await read_wordings(conn, [match.rule for match in matches])
     return {
         key: State(
             several,
-            calendars.get(key[0], Calendar()),
+            book.calendars.get(key[0], Calendar()),
             {guard_key(match): guards[guard_key(match)] for match in _flat(several) if guard_key(match) in guards},
             frozenset(_run_key(match) for match in _flat(several)) & existing,
             tuple(book.dated.get(key[:2], {}).values()),

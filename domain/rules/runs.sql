@@ -26,7 +26,13 @@ cross join lateral (
     select l.tenant_id, l.id from workflow_execution_logs l where l.tenant_id = w.tenant_id and l.id = w.id offset 0) r;
 
 -- name: insert_runs!
--- New runs as they stand after their first actions; one JSON array, because unnest makes a tuplestore of each argument.
+-- New runs as they stand after their first actions, and what they add to the rules' statistics; each one JSON array, because unnest
+-- makes a tuplestore of each argument.
+with counted as (
+    insert into workflow_rule_deltas (tenant_id, rule_id, executions, successes, failures)
+    select * from jsonb_to_recordset(:deltas::jsonb)
+         as d (tenant_id text, rule_id uuid, executions integer, successes integer, failures integer)
+)
 insert into workflow_execution_logs
     (tenant_id, id, rule_id, rule_version, rule_name, entity_type, entity_id, subject_id, trigger_type, occurrence, status,
      error_message, started_at, completed_at, input_data, output_data, trace, causation, actions_total, actions_completed,
@@ -66,8 +72,12 @@ cross join lateral (
     select * from workflow_execution_logs k where k.tenant_id = w.tenant_id and k.id = w.id offset 0) l;
 
 -- name: save_runs!
--- Locked runs one step on. `any (array(...))` keeps the update from reading a tenant's runs to find the few that it wants.
-with r as materialized (
+-- Locked runs one step on, and what that adds to the rules' statistics. `any (array(...))` keeps the update from reading a tenant's runs to find the few that it wants.
+with counted as (
+    insert into workflow_rule_deltas (tenant_id, rule_id, executions, successes, failures)
+    select * from jsonb_to_recordset(:deltas::jsonb)
+         as d (tenant_id text, rule_id uuid, executions integer, successes integer, failures integer)
+), r as materialized (
     select * from jsonb_to_recordset(:runs::jsonb)
          as t (tenant_id text, id uuid, status text, completed_at timestamptz, output_data text, error_message text,
                actions_completed integer, actions_failed integer, actions_skipped integer)
@@ -78,11 +88,6 @@ set status = r.status, completed_at = r.completed_at, output_data = r.output_dat
 from r
 where l.tenant_id = r.tenant_id and l.id = r.id
   and l.tenant_id = any (array(select tenant_id from r)) and l.id = any (array(select id from r));
-
--- name: insert_deltas!
--- What is to be added to the rules' statistics.
-insert into workflow_rule_deltas (tenant_id, rule_id, executions, successes, failures)
-select * from unnest(:tenant_ids::text[], :rule_ids::uuid[], :executions::integer[], :successes::integer[], :failures::integer[]);
 
 -- name: empty_runs!
 -- A batch of a subject's runs without what they saw.

@@ -16,13 +16,14 @@ from typing import Any, Protocol, TypeVar
 import asyncpg
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import CorruptRecordException, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
-from aiokafka.structs import ConsumerRecord, TopicPartition
+from aiokafka.structs import ConsumerRecord
 
 from processors.shell import metrics
 from processors.shell.assignment import Assignment
 from processors.shell.batch import Batch, BatchApplier, next_offsets
 from processors.shell.committing import Committer, Stopping
 from processors.shell.dead_letters import DeadLetterTopic
+from processors.shell.fetching import POLL_MS, fetch
 from processors.shell.gaps import GapWatch
 from processors.shell.lag import MEASURE_SECONDS, LagGauge, LagReading
 from processors.shell.messages import Decoded, Position, Record
@@ -41,10 +42,6 @@ from runtime.settings import Settings
 
 log = get_logger(__name__)
 Answer = TypeVar("Answer")
-Fetched = Mapping[TopicPartition, Sequence[ConsumerRecord[bytes, bytes]]]
-POLL_MS = 200
-# A broker that has something answers at once.
-NEWER_MS = 5
 ROUND_SECONDS = 1.0
 FAILED_ROUND_SECONDS = 10.0
 HOPELESS_SECONDS = 30.0
@@ -208,7 +205,8 @@ class GroupMember:
 
     async def _poll(self) -> None:
         try:
-            fetched = await self._unless_stopping(self._fetch())
+            most = self.settings.consumer.batch_max_records
+            fetched = await self._unless_stopping(fetch(self._consumer, most, self._assignment.rewind))
         except NoOffsetForPartitionError:
             return  # the fetcher looked before the partition was taken; taking it sets the position
         except OffsetOutOfRangeError as error:
@@ -223,26 +221,6 @@ class GroupMember:
             await self._on_unreadable(error)
             return
         await self._take({self._assignment.partition(place): batch for place, batch in fetched.items()})
-
-    async def _fetch(self) -> Fetched:
-        """What the client holds, and what has come to the broker since; where there is neither, what comes next.
-
-        The client asked when the last batch began, and asks again when nothing is left of the answer. So after a long batch
-        it holds the little that came at its beginning, and the rest would wait for one more batch.
-        """
-        most = self.settings.consumer.batch_max_records
-        held: Fetched = await self._consumer.getmany(timeout_ms=0, max_records=most)
-        if not held:
-            return await self._consumer.getmany(timeout_ms=POLL_MS, max_records=most)
-        if (left := most - sum(map(len, held.values()))) <= 0:
-            return held
-        try:
-            newer: Fetched = await self._consumer.getmany(timeout_ms=NEWER_MS, max_records=left)
-        except Exception:
-            # What the client gave away already is not lost: it is read again.
-            self._assignment.rewind()
-            raise
-        return {place: [*held.get(place, ()), *newer.get(place, ())] for place in (*held, *newer)}
 
     async def _take(self, fetched: Mapping[Partition, Sequence[ConsumerRecord[bytes, bytes]]]) -> None:
         items = [item for partition, batch in fetched.items() for item in self._decoded(partition, batch)]

@@ -1,12 +1,11 @@
 """What one poll of a member brings: what its client holds, and what has come to the broker since."""
 
-import asyncio
 from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
 
-from processors.shell import GroupMember, consumer
+from processors.shell import fetching
 from runtime import kafka
 from tests.e2e.shell.conformance import SUBJECTS
 from tests.e2e.shell.harness import create_group_topics, produce, settings_for
@@ -20,11 +19,10 @@ WORK_ITEMS = SUBJECTS["work-items"]
 async def test_a_poll_brings_what_came_while_the_client_held_an_older_answer(
     database: ClonedDatabase, fresh_kafka: FreshKafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(consumer, "NEWER_MS", 30_000)
+    monkeypatch.setattr(fetching, "NEWER_MS", 30_000)
     await create_group_topics(fresh_kafka, WORK_ITEMS.make(), 1)
     settings, place = settings_for(database, fresh_kafka), TopicPartition(fresh_kafka.topic(WORK_ITEMS.topic), 0)
-    one = GroupMember(settings, WORK_ITEMS.make(), "test-0", asyncio.Event())
-    one._consumer = client = kafka.consumer(settings)
+    client = kafka.consumer(settings)
     await client.start()
     try:
         client.assign([place])
@@ -34,7 +32,7 @@ async def test_a_poll_brings_what_came_while_the_client_held_an_older_answer(
         fetcher: Any = client._fetcher
         await until(lambda: bool(fetcher._records), what="the client to hold the first")
         await produce(fresh_kafka, WORK_ITEMS.topic, rest)
-        found = await one._fetch()
+        found = await fetching.fetch(client, 500, lambda: None)
         assert [record.offset for record in found[place]] == [0, 1, 2, 3]
     finally:
         await client.stop()

@@ -15,6 +15,7 @@ from domain.onboarding.definitions import FollowedFlows
 from domain.onboarding.flow import FlowKey
 from domain.onboarding.folding import InstanceFold
 from domain.onboarding.handlers import StepCall
+from domain.onboarding.recording import StepRecording
 from domain.outbox import Outbox
 from runtime.ids import uuid7
 from runtime.keys.local_keks import LocalKeks
@@ -124,7 +125,10 @@ async def _working(settings: Settings, owner: asyncpg.Connection, ring: KeyRing,
     scan = await open_pool(settings, "scan", size=5)
     worker = await open_pool(settings, "worker", size=16)
     wiring = Wiring(
-        {OWNER: InstanceFold(outbox, ring, flows)}, discreet=frozenset({OWNER}), followed=frozenset({KIND["python"]})
+        {OWNER: InstanceFold(outbox, ring, flows)},
+        discreet=frozenset({OWNER}),
+        followed=frozenset({KIND["python"]}),
+        recordings={OWNER: StepRecording(outbox, ring, flows)},
     )
     stop = asyncio.Event()
     working = EffectsWorker(settings, scan, worker, [PythonSteps({"nothing": _nothing}, ring)], wiring)

@@ -121,7 +121,9 @@ begin
     from jsonb_to_recordset(p_calls) as c (effect_id uuid, result text, code text, fingerprint text, detail text)
     where e.tenant_id = p_tenant and e.effect_id = c.effect_id
       and e.effect_id = any (array(select (x ->> 'effect_id')::uuid from jsonb_array_elements(p_calls) x));
-    perform write_histories(p_instances, p_events, p_begun, p_ended);
+    if write_histories(p_instances, p_events, p_begun, p_ended) < jsonb_array_length(p_instances) then
+        raise exception 'record_steps: expected instances to stay as they were locked';
+    end if;
     if jsonb_array_length(p_cases) > 0 then
         perform write_cases(p_cases);
     end if;

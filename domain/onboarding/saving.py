@@ -103,8 +103,8 @@ async def compose(keys: Keys, steps: Sequence[Step]) -> Composed:
 
 def said_in(row: Recorded) -> dict[str, Any]:
     """What a person said in an event."""
-    found = {name: getattr(row.event, name, None) for name in sorted(WORDS)}
-    return {name: value for name, value in found.items() if value is not None}
+    given = sorted(WORDS.keys() & row.event.model_fields_set)
+    return {name: value for name in given if (value := getattr(row.event, name)) is not None}
 
 
 async def _secrets(keys: Keys, steps: Sequence[Step], histories: Sequence[Sequence[Recorded]]) -> dict[UUID, bytes]:

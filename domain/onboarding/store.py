@@ -19,6 +19,7 @@ from domain.onboarding.instance import Instance
 from runtime.keys.ring import Subject
 from runtime.sql import Connection, load_queries
 from schemas.errors import ConcurrencyConflict
+from schemas.onboarding import InstanceStatusChanged
 
 queries = load_queries(Path(__file__).with_name("store.sql"))
 
@@ -167,7 +168,7 @@ def _row(one: Written) -> dict[str, Any]:
 
 def _event_row(one: Written, row: Recorded) -> dict[str, Any]:
     event, sealed = without_words(row.event), one.sealed.get(row.number)
-    at = getattr(event, "at", None) or getattr(event, "changed_at", None)
+    at = event.changed_at if isinstance(event, InstanceStatusChanged) else event.at
     return {
         "tenant_id": one.instance.tenant_id,
         "instance_id": one.instance.id,

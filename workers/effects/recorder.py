@@ -1,4 +1,6 @@
-"""Writes what calls came to: per tenant and kind of owner, everything that waits in one transaction.
+"""Writes what calls came to: per tenant and kind of owner, everything that waits, together.
+
+An owner may record by itself what it can (`Wiring.recordings`); everything else is one transaction.
 
 A database that is away is waited for: the leases are renewed meanwhile, and if they are lost nothing is written. When what
 follows an outcome raises, the outcome must still be recorded, or the call would be made again and again: the batch is taken
@@ -11,7 +13,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 from uuid import UUID
-from zlib import crc32
 
 import asyncpg
 
@@ -32,10 +33,9 @@ log = get_logger(__name__)
 
 BATCH = 200
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
-# A tenant, a kind of owner, and a lane: where owners record themselves, batches of different owners are on their way together.
-Group = tuple[str, str, int]
+# A tenant and a kind of owner.
+Group = tuple[str, str]
 Written = TypeVar("Written")
-LANES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +67,7 @@ class Recorder:
 
     def put(self, judged: Judged) -> None:
         """Record it soon."""
-        effect = judged.effect
-        lane = crc32(effect.owner_id.encode()) % LANES if effect.owner_kind in self._wiring.recordings else 0
-        self._batches.put((effect.tenant_id, effect.owner_kind, lane), judged)
+        self._batches.put((judged.effect.tenant_id, judged.effect.owner_kind), judged)
 
     async def join(self) -> None:
         """Wait until everything is recorded."""

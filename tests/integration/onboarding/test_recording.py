@@ -217,3 +217,14 @@ async def test_a_failure_and_its_retry_are_recorded_so_too(journeys: Journeys) -
     assert (await journeys.history("i-1"))[-2:] == ["STEP_FAILED", "STEP_RETRY_SCHEDULED"]
     (timer,) = await journeys.world.look("select timer_key, state from timers where timer_key like '%retry%'")
     assert timer == {"timer_key": "onboarding/i-1/retry.1.2", "state": "armed"}
+
+
+async def test_an_owner_whose_recording_raises_is_recorded_in_general(journeys: Journeys) -> None:
+    async def broken(conn: Connection, finished: Sequence[tuple[ClaimedEffect, Finished]], taking: Taking) -> Recorded:
+        raise ValueError("a bug of the test")
+
+    await journeys.start("i-1")
+    await journeys.act("i-1")
+    async with working(journeys, replace(journeys.wiring(), recordings={OWNER: broken})):
+        await ends_as(journeys, "i-1", "COMPLETED")
+    assert (await journeys.history("i-1")).count("STEP_COMPLETED") == 4

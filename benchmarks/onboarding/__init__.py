@@ -1,1 +1,1 @@
-"""What deciding and folding an onboarding instance costs, without a database."""
+"""Onboarding: what deciding costs without a database, and durable steps a second beside peers (B6)."""

@@ -79,7 +79,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class ClaimedEffect:
-    """An effect that a worker holds. `request` is None once its subject was erased. `term` fences what the holder writes."""
+    """An effect that a worker holds. `request` is None once its subject was erased. `term` fences what the holder writes.
+
+    `known`: what its owner knew of itself when it planned the effect as leased by its holder; nobody else looks into it.
+    """
 
     tenant_id: str
     id: UUID
@@ -97,6 +100,7 @@ class ClaimedEffect:
     attempt: int
     failures: int
     term: int
+    known: object = field(default=None, repr=False, compare=False)
 
     def outcome(self, result: Result, code: str = "", detail: Mapping[str, Any] | None = None) -> Outcome:
         """How this effect ended."""

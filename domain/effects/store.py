@@ -1,5 +1,6 @@
 """Rows of effects: what they become as values, and how values become the arrays of `store.sql`. Decides nothing."""
 
+from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,8 @@ from uuid import UUID
 
 import orjson
 
-from domain.effects.effect import ClaimedEffect, NewEffect, RetryPolicy
+from domain.effects.decisions import fingerprint_of
+from domain.effects.effect import ClaimedEffect, NewEffect, Outcome, RetryPolicy
 from runtime.sql import Connection, load_queries
 
 queries = load_queries(Path(__file__).with_name("store.sql"))
@@ -48,6 +50,62 @@ def claimed_of(row: Any, request: bytes | None) -> ClaimedEffect:
         failures=row["failures"],
         term=row["lease_term"],
     )
+
+
+def leased(effect: NewEffect, known: object) -> ClaimedEffect:
+    """A new effect as whoever planned it leased has it, under its first term."""
+    return ClaimedEffect(
+        tenant_id=effect.tenant_id,
+        id=effect.id,
+        owner_kind=effect.owner_kind,
+        owner_id=effect.owner_id,
+        index=effect.index,
+        occurrence=effect.occurrence,
+        kind=effect.kind,
+        request=effect.request,
+        order_key=effect.order_key,
+        endpoint=effect.endpoint or effect.kind,
+        subject_id=effect.subject_id,
+        retry=effect.retry,
+        is_async=effect.is_async,
+        attempt=1,
+        failures=0,
+        term=1,
+        known=known,
+    )
+
+
+def planned_row(effect: NewEffect, *, taken: bool) -> dict[str, Any]:
+    """A new effect without an order key, due at once, as `record_steps` reads it. `taken`: leased by whoever plans it."""
+    return {
+        "effect_id": str(effect.id),
+        "owner_kind": effect.owner_kind,
+        "owner_id": effect.owner_id,
+        "action_index": effect.index,
+        "occurrence": effect.occurrence,
+        "kind": effect.kind,
+        "endpoint": effect.endpoint or effect.kind,
+        "request": b64encode(orjson.dumps(effect.request)).decode(),
+        "subject_id": effect.subject_id,
+        "retries": effect.retry.retries,
+        "delay_seconds": effect.retry.delay_seconds,
+        "backoff": effect.retry.backoff,
+        "is_async": effect.is_async,
+        "leased": taken,
+    }
+
+
+def finished_row(effect: ClaimedEffect, outcome: Outcome) -> dict[str, Any]:
+    """How a call ended, as `record_steps` reads it."""
+    detail = encode(outcome.detail)
+    return {
+        "effect_id": str(effect.id),
+        "term": effect.term,
+        "result": outcome.result,
+        "code": outcome.code,
+        "fingerprint": "" if outcome.result == "succeeded" else fingerprint_of(effect.kind, effect.endpoint, outcome.code),
+        "detail": None if detail is None else b64encode(detail).decode(),
+    }
 
 
 def tenants_and_ids(keys: Iterable[tuple[str, UUID]]) -> dict[str, list[Any]]:

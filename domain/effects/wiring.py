@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from domain.effects.decisions import Finished
 from domain.effects.effect import ClaimedEffect, Outcome
 from runtime.sql import Connection
 
@@ -30,12 +31,36 @@ OwnerLock = Callable[[Connection, Sequence[tuple[str, str]]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
+class Taking:
+    """Who takes the calls that follow: `owner` leases up to `most` of these kinds for `life` seconds."""
+
+    kinds: frozenset[str]
+    owner: str
+    life: float
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Outcomes that were written, and the calls behind them, leased with them. `due`: others are left to whoever looks."""
+
+    outcomes: Sequence[Outcome] = ()
+    following: Sequence[ClaimedEffect] = ()
+    due: bool = False
+
+
+# Records what calls of one tenant came to and everything that follows, without a transaction around it: what it leaves out is
+# recorded in general. So it may try, and need not wait for anybody.
+OwnRecording = Callable[[Connection, Sequence[tuple[ClaimedEffect, Finished]], Taking], Awaitable[Recorded]]
+
+
+@dataclass(frozen=True, slots=True)
 class Wiring:
     """Owners by their kind, internal kinds by name.
 
     `discreet`: kinds of owners that tell the world themselves what their effects came to, with incidents of their own; their
     effects stand in no line, and internal ones among them wait for the next look. `followed`: kinds of calls that whoever
-    records the outcome before them makes at once.
+    records the outcome before them makes at once. `recordings`: owners that record in a statement of their own where they can.
     """
 
     owners: Mapping[str, OwnerFold] = field(default_factory=dict)
@@ -43,3 +68,4 @@ class Wiring:
     internals: Mapping[str, Internal] = field(default_factory=lambda: {DELAY: perform_delay})
     discreet: frozenset[str] = frozenset()
     followed: frozenset[str] = frozenset()
+    recordings: Mapping[str, OwnRecording] = field(default_factory=dict)

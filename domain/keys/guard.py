@@ -23,7 +23,7 @@ queries = load_queries(__file__)
 
 BUCKETS = 64
 # The first of the two numbers of an advisory lock: "subj". Nobody else uses it.
-_SPACE = 0x7375_626A
+SPACE = 0x7375_626A
 
 Subject = tuple[str, str]
 
@@ -46,7 +46,7 @@ async def hold_subjects(conn: Connection, subjects: Sequence[Subject]) -> set[Su
     if not subjects:
         return set()
     tenants = sorted({tenant for tenant, _ in subjects})
-    held = await queries.share_buckets(conn, space=_SPACE, buckets=_buckets(subjects), tenants=tenants)
+    held = await queries.share_buckets(conn, space=SPACE, buckets=buckets_of(subjects), tenants=tenants)
     if not held[0]["sees_what_waiting_brought"]:
         raise RuntimeError("hold_subjects: expected a read committed transaction, whose statements see what was committed last")
     if not held[0]["sees_the_tenants"]:
@@ -59,8 +59,9 @@ async def hold_subjects(conn: Connection, subjects: Sequence[Subject]) -> set[Su
 
 async def hold_alone(conn: Connection, subject: Subject) -> None:
     """Wait until no transaction holds the subject's bucket, and hold it alone until this one ends. Bound it by lock_timeout."""
-    await queries.take_bucket(conn, space=_SPACE, bucket=bucket_of(subject))
+    await queries.take_bucket(conn, space=SPACE, bucket=bucket_of(subject))
 
 
-def _buckets(subjects: Iterable[Subject]) -> list[int]:
+def buckets_of(subjects: Iterable[Subject]) -> list[int]:
+    """The buckets of these subjects in the order in which they are taken."""
     return sorted({bucket_of(subject) for subject in set(subjects)})

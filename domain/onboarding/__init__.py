@@ -17,6 +17,7 @@ carries them out.
 | `store`, `attempt_rows`, `sealing`, `saving` | rows: instances, histories, attempts, sealed words |
 | `batch`, `commands` | a batch of commands, as every door calls it; one command |
 | `performing`, `calls`, `publishing` | orders carried out: effects, timers, work items, incidents; events |
+| `recording` | steps recorded in one statement, on what their worker remembers |
 | `folding`, `firing`, `coupling` | outcomes of calls, due timers and moves of work items, as commands |
 | `handlers`, `actors` | what code of a step is; who may act as what |
 | `reads`, `replaying` | screens; stored histories decided again |

@@ -146,7 +146,7 @@ async def save(
 ) -> None:
     """Steps 4 and 5."""
     latest = {ruling.message.key: ruling.state for ruling in rulings}
-    while steps := [_step(ruling) for ruling in rulings if isinstance(ruling.outcome, Decided)]:
+    while steps := [step_of(ruling) for ruling in rulings if isinstance(ruling.outcome, Decided)]:
         await _pin(conn, flows, rulings)
         ended, cases = await write_steps(conn, outbox, keys, steps, now)
         for key, case in cases.items():
@@ -164,7 +164,8 @@ def engine_message(tenant_id: str, command: Command, id_: str) -> Message:
     return Message(tenant_id, command, "system:onboarding", ENGINE_ACTORS, id_)
 
 
-def _step(ruling: Ruling) -> Step:
+def step_of(ruling: Ruling) -> Step:
+    """A decision with what writing it needs."""
     outcome, message, around = ruling.outcome, ruling.message, ruling.state.around
     assert isinstance(outcome, Decided)
     instance = outcome.instance

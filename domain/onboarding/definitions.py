@@ -46,6 +46,10 @@ class FollowedFlows:
         known = {one: self._pinned.get(one) or self._released.get(one[1]) for one in wanted}
         return {one: flow for one, flow in known.items() if flow is not None}
 
+    def pinned(self, one: TenantFlow) -> Flow | None:
+        """A version that was read from its row before; rows never change."""
+        return self._pinned.get(one)
+
     async def newest(self, conn: Connection, tenant_id: str, flow: str) -> int | None:
         """The highest version of a flow that a tenant can start."""
         rows = await queries.list_versions(conn, tenant_id=tenant_id, flow=flow)

@@ -29,11 +29,9 @@ class InstanceFold:
 
     async def __call__(self, conn: Connection, outcomes: Sequence[Outcome], now: datetime) -> None:
         """Fold these outcomes into their instances, in order."""
-        secrets = await self._keys.secrets([place for one in outcomes if (place := _place(one)) is not None])
+        secrets = await secrets_of(self._keys, outcomes)
         ended, waits = _sorted(outcomes, secrets)
-        messages = [
-            batch.engine_message(one.tenant_id, command_of(one, _given(one, secrets)), str(one.effect_id)) for one in ended
-        ]
+        messages = [message_of(one, secrets) for one in ended]
         states = await batch.load(conn, self._keys, self._flows, messages)
         rulings = []
         for message in messages:
@@ -57,6 +55,16 @@ def _sorted(outcomes: Sequence[Outcome], secrets: dict[UUID, bytes]) -> tuple[li
         else:
             waits.append(Waits(one, said))
     return ended, waits
+
+
+async def secrets_of(keys: Keys, outcomes: Sequence[Outcome]) -> dict[UUID, bytes]:
+    """What opens what handlers gave."""
+    return await keys.secrets([place for one in outcomes if (place := _place(one)) is not None])
+
+
+def message_of(outcome: Outcome, secrets: dict[UUID, bytes]) -> batch.Message:
+    """An outcome as the engine tells it to its instance."""
+    return batch.engine_message(outcome.tenant_id, command_of(outcome, _given(outcome, secrets)), str(outcome.effect_id))
 
 
 def _place(outcome: Outcome) -> KeyPlace | None:

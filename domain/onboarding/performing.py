@@ -64,7 +64,7 @@ async def perform(conn: Connection, outbox: Outbox, wanted: Sequence[Ordered], n
     """Carry out orders in their order. Calls that were cancelled before anybody claimed them: their outcomes, to be folded."""
     await _tasks(conn, outbox, wanted, now)
     await _incidents(conn, wanted)
-    await plan(conn, [_effect(one) for one in wanted if isinstance(one.order, RunStep)])
+    await plan(conn, [effect_of(one) for one in wanted if isinstance(one.order, RunStep)])
     ended = await cancel_unclaimed(
         conn,
         [
@@ -86,7 +86,8 @@ def timer_key(instance_id: str, name: str) -> str:
     return f"onboarding/{instance_id}/{name}"
 
 
-def _effect(one: Ordered) -> NewEffect:
+def effect_of(one: Ordered) -> NewEffect:
+    """The call of an attempt."""
     assert isinstance(one.order, RunStep)
     assert one.planned is not None, "a call is planned with its input"
     instance, order = one.instance, one.order
@@ -106,6 +107,13 @@ def _effect(one: Ordered) -> NewEffect:
 
 
 async def _timers(conn: Connection, wanted: Sequence[Ordered]) -> None:
+    last = timers_of(wanted)
+    await disarm(conn, {key: None for key, timer in last.items() if timer is None})
+    await arm(conn, [timer for timer in last.values() if timer is not None])
+
+
+def timers_of(wanted: Sequence[Ordered]) -> dict[tuple[str, str], Timer | None]:
+    """What is last said of each timer (tenant, key): armed so, or None, disarmed."""
     last: dict[tuple[str, str], Timer | None] = {}
     for one in wanted:
         instance, order = one.instance, one.order
@@ -116,8 +124,7 @@ async def _timers(conn: Connection, wanted: Sequence[Ordered]) -> None:
             last[instance.tenant_id, key] = Timer(instance.tenant_id, key, TIMER, order.due_at, command, entry=instance.version)
         elif isinstance(order, DisarmTimer):
             last[instance.tenant_id, timer_key(instance.id, order.name)] = None
-    await disarm(conn, {key: None for key, timer in last.items() if timer is None})
-    await arm(conn, [timer for timer in last.values() if timer is not None])
+    return last
 
 
 async def _tasks(conn: Connection, outbox: Outbox, wanted: Sequence[Ordered], now: datetime) -> None:

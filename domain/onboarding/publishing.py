@@ -6,6 +6,7 @@ codes and times, so that a topic that is kept for ever holds nothing about a per
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import cache
 
 from domain.onboarding.history import Recorded
 from domain.onboarding.instance import Instance
@@ -20,6 +21,7 @@ from schemas.onboarding import (
     WorkflowEventTold,
 )
 from schemas.steps import StepRequested
+from schemas.workflow_events import WorkflowEvent
 
 TOPIC = "onboarding.events.v1"
 COMMANDS = "onboarding.commands.v1"
@@ -87,8 +89,14 @@ def _payload(instance: Instance, row: Recorded) -> InstanceStatusChanged | Workf
     event = row.event
     if isinstance(event, InstanceStatusChanged):
         return event
-    shown = {name: value for name in _SHOWN if (value := getattr(event, name, None)) is not None}
+    shown = {name: value for name in _shown_of(type(event)) if (value := getattr(event, name)) is not None}
     return WorkflowEventTold(instance_id=instance.id, event_type=event.TYPE, flow=instance.flow, at=event.at, **shown)
+
+
+@cache
+def _shown_of(kind: type[WorkflowEvent]) -> tuple[str, ...]:
+    # A model looks long for a field that it does not have.
+    return tuple(name for name in _SHOWN if name in kind.model_fields)
 
 
 def _at(row: Recorded) -> datetime:

@@ -1,6 +1,6 @@
 """What a batch decided becomes rows, events and orders: sealed, folded to one write per instance, in the order of decisions."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -60,6 +60,24 @@ async def write_steps(
     conn: Connection, outbox: Outbox, keys: Keys, steps: Sequence[Step], now: datetime
 ) -> tuple[list[Outcome], dict[Key, Case]]:
     """Write decisions and carry out their orders. Calls that ended by being cancelled, and the cases afterwards."""
+    composed = await compose(keys, steps)
+    await write(conn, composed.written)
+    await outbox.append(conn, composed.events)
+    wanted = ordered(steps, composed.cases, await _results(conn, steps))
+    return await perform(conn, outbox, wanted, now), composed.cases
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """What decisions write: one row per instance, their outbox events, the cases as they are then."""
+
+    written: Sequence[Written]
+    events: Sequence[OutboxEvent]
+    cases: dict[Key, Case]
+
+
+async def compose(keys: Keys, steps: Sequence[Step]) -> Composed:
+    """Decisions as rows and events, sealed; of a database this knows nothing."""
     histories = [
         recorded(step.decided.events, step.before.version if step.before else 0, step.command, step.context) for step in steps
     ]
@@ -81,16 +99,13 @@ async def write_steps(
             case or (earlier.case if earlier else None),
         )
         events += told(step.instance, history, step.context.by, step.traceparent, step.causation)
-    await write(conn, list(written.values()))
-    await outbox.append(conn, events)
-    wanted = await _ordered(conn, steps, cases)
-    return await perform(conn, outbox, wanted, now), cases
+    return Composed(list(written.values()), events, cases)
 
 
 def said_in(row: Recorded) -> dict[str, Any]:
     """What a person said in an event."""
-    found = {name: getattr(row.event, name, None) for name in sorted(WORDS)}
-    return {name: value for name, value in found.items() if value is not None}
+    given = sorted(WORDS.keys() & row.event.model_fields_set)
+    return {name: value for name in given if (value := getattr(row.event, name)) is not None}
 
 
 async def _secrets(keys: Keys, steps: Sequence[Step], histories: Sequence[Sequence[Recorded]]) -> dict[UUID, bytes]:
@@ -144,8 +159,8 @@ def _of_undo(step: Step, row: Recorded) -> bool:
     return of is not None and of.undoes is not None
 
 
-async def _ordered(conn: Connection, steps: Sequence[Step], cases: dict[Key, Case]) -> list[Ordered]:
-    results = await _results(conn, steps)
+def ordered(steps: Sequence[Step], cases: Mapping[Key, Case], results: Mapping[tuple[Key, int, int], Sealed]) -> list[Ordered]:
+    """The orders of decisions, calls with what they carry. `results`: what undos need of their forward steps."""
     found = []
     for step in steps:
         case = cases.get(step.of, step.case)

@@ -19,6 +19,7 @@ from domain.onboarding.instance import Instance
 from runtime.keys.ring import Subject
 from runtime.sql import Connection, load_queries
 from schemas.errors import ConcurrencyConflict
+from schemas.onboarding import InstanceStatusChanged
 
 queries = load_queries(Path(__file__).with_name("store.sql"))
 
@@ -101,32 +102,30 @@ async def write(conn: Connection, written: Sequence[Written]) -> None:
     if not written:
         return
     new = [one for one in written if one.loaded is None]
-    if new and await queries.insert_instances(conn, instances=_json([_row(one) for one in new])) != len(new):
+    if new and await queries.insert_instances(conn, instances=as_rows([_row(one) for one in new])) != len(new):
         raise ConcurrencyConflict("no such instance yet", "one that somebody else just started")
     moved = [one for one in written if one.loaded is not None]
-    attempts = [attempt_rows(*one.key, one.history) for one in written]
-    count = await queries.write_histories(
-        conn,
-        instances=_json([_row(one) for one in moved]),
-        events=_json([_event_row(one, row) for one in written for row in one.history]),
-        begun=_json([row for begun, _ in attempts for row in begun]),
-        ended=_json([row for _, ended in attempts for row in ended]),
-    )
-    if count != len(moved):
+    if await queries.write_histories(conn, **history_rows(written)) != len(moved):
         raise ConcurrencyConflict([one.loaded.version for one in moved if one.loaded], "a newer one")
-    await _write_cases(conn, [one for one in written if one.case is not None])
-    await _write_snapshots(conn, [one for one in written if _passes_mark(one)])
+    if any(one.case is not None for one in written):
+        await queries.write_cases(conn, cases=case_rows(written))
+    await _write_snapshots(conn, [one for one in written if passes_mark(one.loaded, one.instance)])
 
 
-async def _write_cases(conn: Connection, written: Sequence[Written]) -> None:
-    if written:
-        await queries.write_cases(
-            conn,
-            **keys_of(one.key for one in written),
-            versions=[one.case.version for one in written if one.case],
-            subject_ids=[one.instance.user_id for one in written],
-            data=[one.case.sealed for one in written if one.case],
-        )
+def history_rows(written: Sequence[Written]) -> dict[str, str]:
+    """Moved instances, events, attempts that began and that ended, as JSON."""
+    attempts = [attempt_rows(*one.key, one.history) for one in written]
+    return {
+        "instances": as_rows([_row(one) for one in written if one.loaded is not None]),
+        "events": as_rows([_event_row(one, row) for one in written for row in one.history]),
+        "begun": as_rows([row for begun, _ in attempts for row in begun]),
+        "ended": as_rows([row for _, ended in attempts for row in ended]),
+    }
+
+
+def case_rows(written: Sequence[Written]) -> str:
+    """Sealed cases, as JSON."""
+    return as_rows([_case_row(one, one.case) for one in written if one.case is not None])
 
 
 async def _write_snapshots(conn: Connection, written: Sequence[Written]) -> None:
@@ -140,9 +139,9 @@ async def _write_snapshots(conn: Connection, written: Sequence[Written]) -> None
         )
 
 
-def _passes_mark(one: Written) -> bool:
-    before = one.loaded.version if one.loaded else 0
-    return before // SNAPSHOT_EVERY < one.instance.version // SNAPSHOT_EVERY
+def passes_mark(before: Instance | None, after: Instance) -> bool:
+    """Whether a snapshot is due."""
+    return (before.version if before else 0) // SNAPSHOT_EVERY < after.version // SNAPSHOT_EVERY
 
 
 def _row(one: Written) -> dict[str, Any]:
@@ -169,7 +168,7 @@ def _row(one: Written) -> dict[str, Any]:
 
 def _event_row(one: Written, row: Recorded) -> dict[str, Any]:
     event, sealed = without_words(row.event), one.sealed.get(row.number)
-    at = getattr(event, "at", None) or getattr(event, "changed_at", None)
+    at = event.changed_at if isinstance(event, InstanceStatusChanged) else event.at
     return {
         "tenant_id": one.instance.tenant_id,
         "instance_id": one.instance.id,
@@ -182,5 +181,16 @@ def _event_row(one: Written, row: Recorded) -> dict[str, Any]:
     }
 
 
-def _json(rows: Sequence[Mapping[str, Any]]) -> str:
+def _case_row(one: Written, case: Case) -> dict[str, Any]:
+    return {
+        "tenant_id": one.instance.tenant_id,
+        "instance_id": one.instance.id,
+        "version": case.version,
+        "subject_id": one.instance.user_id,
+        "data": base64.b64encode(case.sealed).decode() if case.sealed else None,
+    }
+
+
+def as_rows(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows as `jsonb_to_recordset` reads them."""
     return orjson.dumps(rows).decode()

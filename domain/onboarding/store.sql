@@ -38,55 +38,22 @@ select count(*) from made;
 
 -- name: write_histories$
 -- Where decisions left instances that are locked, with their events and attempts; how many were at the loaded version.
-with moved as (
-    update onboarding_instance o
-    set flow_version = i.flow_version, status = i.status, current_state = i.current_state, version = i.version,
-        cycle = i.cycle, folded = i.folded, entered_at = i.entered_at, expires_at = i.expires_at, ended_at = i.ended_at
-    from jsonb_to_recordset(:instances::jsonb)
-         as i (tenant_id text, instance_id text, loaded bigint, flow_version integer, status text, current_state text,
-               version bigint, cycle bigint, folded text, entered_at timestamptz, expires_at timestamptz, ended_at timestamptz)
-    where o.tenant_id = i.tenant_id and o.instance_id = i.instance_id and o.version = i.loaded
-      and o.instance_id = any (array(select x ->> 'instance_id' from jsonb_array_elements(:instances::jsonb) x))
-    returning 1
-), told as (
-    insert into workflow_event
-        (tenant_id, instance_id, sequence_number, event_type, payload, data, cause, created_at)
-    select e.tenant_id, e.instance_id, e.sequence_number, e.event_type, e.payload, decode(e.data, 'base64'), e.cause,
-           e.created_at
-    from jsonb_to_recordset(:events::jsonb)
-         as e (tenant_id text, instance_id text, sequence_number bigint, event_type text, payload text, data text, cause text,
-               created_at timestamptz)
-), begun as (
-    insert into step_execution
-        (tenant_id, instance_id, step, attempt, state, action, handler, undoes, status, code, result, due_at, started_at,
-         ended_at)
-    select s.tenant_id, s.instance_id, s.step, s.attempt, s.state, s.action, s.handler, s.undoes, s.status, s.code, s.result,
-           s.due_at, s.started_at, s.ended_at
-    from jsonb_to_recordset(:begun::jsonb)
-         as s (tenant_id text, instance_id text, step bigint, attempt bigint, state text, action text, handler text,
-               undoes bigint, status text, code text, result bigint, due_at timestamptz, started_at timestamptz,
-               ended_at timestamptz)
-), ended as (
-    update step_execution x
-    set status = s.status, code = coalesce(s.code, x.code), result = coalesce(s.result, x.result),
-        ended_at = coalesce(s.ended_at, x.ended_at)
-    from jsonb_to_recordset(:ended::jsonb)
-         as s (tenant_id text, instance_id text, step bigint, attempt bigint, status text, code text, result bigint,
-               ended_at timestamptz)
-    where x.tenant_id = s.tenant_id and x.instance_id = s.instance_id and x.step = s.step and x.attempt = s.attempt
-      and x.instance_id = any (array(select y ->> 'instance_id' from jsonb_array_elements(:ended::jsonb) y))
-)
-select count(*) from moved;
+select write_histories(:instances::jsonb, :events::jsonb, :begun::jsonb, :ended::jsonb);
 
--- name: write_cases!
+-- name: write_cases$
 -- What is known of persons by now, sealed.
-insert into flw_case as c (tenant_id, case_id, version, subject_id, case_data)
-select n.tenant_id, n.case_id, n.version, n.subject_id, n.case_data
-from unnest(:tenant_ids::text[], :ids::text[], :versions::bigint[], :subject_ids::text[], :data::bytea[])
-     as n (tenant_id, case_id, version, subject_id, case_data)
-order by n.tenant_id, n.case_id
-on conflict (tenant_id, case_id) do update
-set version = excluded.version, case_data = excluded.case_data, updated_at = cs_now();
+select write_cases(:cases::jsonb);
+
+-- name: read_instances
+-- Instances of a tenant without a lock, and the clock; a transaction of its own.
+select * from read_instances(:tenant_id, :ids::text[]);
+
+-- name: record_steps^
+-- Ended calls and everything that follows from them, in a transaction of its own: all of it, or nothing where some are `stale`.
+select * from record_steps(
+    :tenant_id, :space, :buckets::integer[], :subjects::text[], :calls::jsonb, :instances::jsonb, :events::jsonb,
+    :begun::jsonb, :ended::jsonb, :cases::jsonb, :outbox::jsonb, :planned::jsonb, :armed::jsonb, :disarmed::text[],
+    :owner, :life);
 
 -- name: write_snapshots!
 insert into state_snapshot (tenant_id, instance_id, sequence_number, state, folded)

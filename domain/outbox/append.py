@@ -3,6 +3,7 @@
 The caller has locked the aggregate's row before it drew `sequence` and before it appends, so id order is commit order per key.
 """
 
+from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -72,6 +73,10 @@ class Outbox:
             columns = map(list, zip(*rows, strict=True))
             await queries.insert_outbox_events(conn, **dict(zip(_COLUMNS, columns, strict=True)))
 
+    def documents(self, events: Sequence[OutboxEvent]) -> list[dict[str, object]]:
+        """The events as rows of JSON, in order, for a function of the database that appends them among other things."""
+        return [_document(self._row(event)) for event in events]
+
     def _row(self, event: OutboxEvent) -> tuple[object, ...]:
         event_id = uuid7()
         key = record_key(event.tenant_id, event.aggregate, event.aggregate_id)
@@ -108,6 +113,11 @@ class Outbox:
             causation=event.causation,
             traceparent=event.traceparent,
         )
+
+
+def _document(row: tuple[object, ...]) -> dict[str, object]:
+    named = zip(_COLUMNS, row, strict=True)
+    return {name: b64encode(value).decode() if isinstance(value, bytes) else value for name, value in named}
 
 
 # The order of `_row`; the names of the table and of the parameters of both statements.

@@ -39,6 +39,17 @@ async def arm(conn: Connection, timers: Sequence[Timer]) -> set[str]:
     return {row["timer_key"] for row in changed}
 
 
+def armed_row(timer: Timer) -> dict[str, Any]:
+    """A timer as `record_steps` arms it."""
+    return {
+        "timer_key": timer.key,
+        "kind": timer.kind,
+        "due_at": timer.due_at.astimezone(UTC),
+        "command": timer.command,
+        "entry": timer.entry,
+    }
+
+
 async def disarm(conn: Connection, keys: Mapping[tuple[str, str], int | None]) -> set[str]:
     """Armed ones of these (tenant, key) will not fire; the keys of those that were armed.
 

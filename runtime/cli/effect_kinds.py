@@ -11,6 +11,7 @@ from domain.onboarding.calls import OWNER as INSTANCE
 from domain.onboarding.definitions import FollowedFlows, released_flows
 from domain.onboarding.firing import Firing
 from domain.onboarding.folding import InstanceFold
+from domain.onboarding.recording import StepRecording
 from domain.onboarding.sealing import Keys
 from domain.outbox import Outbox
 from domain.rules.folding import RunFold
@@ -33,10 +34,14 @@ def wiring(settings: Settings) -> Wiring:
 def with_onboarding(settings: Settings, keys: Keys) -> Wiring:
     """The same with the owner of steps' calls, for the worker: what handlers gave is sealed and opened there."""
     known = wiring(settings)
-    fold = InstanceFold(Outbox(settings.ce_source), keys, FollowedFlows(released_flows()))
+    at_hand = Outbox(settings.ce_source), keys, FollowedFlows(released_flows())
     # Instances tell what their steps came to themselves, and raise incidents when their retries are spent.
     return replace(
-        known, owners={**known.owners, INSTANCE: fold}, discreet=frozenset({INSTANCE}), followed=frozenset({KIND["python"]})
+        known,
+        owners={**known.owners, INSTANCE: InstanceFold(*at_hand)},
+        discreet=frozenset({INSTANCE}),
+        followed=frozenset({KIND["python"]}),
+        recordings={INSTANCE: StepRecording(*at_hand)},
     )
 
 

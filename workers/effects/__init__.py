@@ -1,7 +1,7 @@
 """The role `effects`: makes the calls that are due, outside any transaction, many at once, and records what they came to.
 
-    claim (cs_scan) --> read requests (cs_worker) --> call --> record (cs_worker, one transaction per tenant and owner's kind)
-                                 |                              |
+    claim (cs_scan) --> read requests (cs_worker) --> call --> record (cs_worker, by tenant and owner's kind:
+                                 |                              |      the owner's own statement, else one transaction)
                                  +--- leases renewed every 2 s -+
 
 | module | owns |

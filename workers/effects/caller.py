@@ -67,11 +67,13 @@ class Caller:
             holding.task = asyncio.create_task(self._call(holding))
         metrics.in_flight.set(len(self._held))
 
-    def forget(self, effect: ClaimedEffect) -> None:
-        """Its outcome is recorded, or cannot be: the lease is renewed no more."""
+    def forget(self, effect: ClaimedEffect, *, look: bool = True) -> None:
+        """Its outcome is recorded, or cannot be: the lease is renewed no more. `look`: something may be due because of it."""
+        full = self.places <= 0
         self._held.pop((effect.tenant_id, effect.id), None)
         metrics.in_flight.set(len(self._held))
-        self.freed.set()
+        if look or full:
+            self.freed.set()
 
     async def keep_leases(self) -> None:
         """Renew every lease of this process, again and again, until it is cancelled."""

@@ -1,4 +1,6 @@
-"""Writes what calls came to: per tenant and kind of owner, everything that waits in one transaction.
+"""Writes what calls came to: per tenant and kind of owner, everything that waits, together.
+
+An owner may record by itself what it can (`Wiring.recordings`); everything else is one transaction.
 
 A database that is away is waited for: the leases are renewed meanwhile, and if they are lost nothing is written. When what
 follows an outcome raises, the outcome must still be recorded, or the call would be made again and again: the batch is taken
@@ -7,15 +9,17 @@ apart, and the culprit's outcome is written without performing what comes behind
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
+from uuid import UUID
 
 import asyncpg
 
 from domain.effects.commands import Judged, record, take_next
-from domain.effects.decisions import Again
+from domain.effects.decisions import Again, Finished
 from domain.effects.effect import ClaimedEffect, Outcome
-from domain.effects.wiring import Wiring
+from domain.effects.wiring import OwnRecording, Recorded, Taking, Wiring
 from domain.incidents import open_incident
 from domain.outbox import Outbox
 from runtime.failpoints import reach
@@ -31,6 +35,7 @@ BATCH = 200
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
 # A tenant and a kind of owner.
 Group = tuple[str, str]
+Written = TypeVar("Written")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +49,14 @@ class Following:
 
 
 class Recorder:
-    """`put` verdicts; `done` hears of each effect that is recorded or cannot be."""
+    """`put` verdicts; `done` hears of each effect that is recorded or cannot be, and whether something may be due behind it."""
 
     def __init__(
         self,
         worker: asyncpg.Pool,
         outbox: Outbox,
         wiring: Wiring,
-        done: Callable[[ClaimedEffect], None],
+        done: Callable[[ClaimedEffect, bool], None],
         *,
         abreast: int,
         following: Following,
@@ -73,8 +78,9 @@ class Recorder:
         await self._batches.join()
 
     async def _work(self, group: Group, batch: list[Judged]) -> None:
+        quiet: set[UUID] = set()
         try:
-            await self._record(group, batch, self._wiring)
+            quiet = await self._record(group, batch, self._wiring)
         except Exception as error:  # noqa: BLE001 - the batch is taken apart
             metrics.record_failures.inc()
             log.error("outcomes could not be recorded together", tenant_id=group[0], aggregate=group[1], error=error)
@@ -82,10 +88,10 @@ class Recorder:
                 await self._record_alone(group, judged)
         finally:
             for judged in batch:
-                self._done(judged.effect)
+                self._done(judged.effect, judged.effect.id not in quiet)
 
     async def _record_alone(self, group: Group, judged: Judged) -> None:
-        for wiring in (self._wiring, replace(self._wiring, internals={})):
+        for wiring in (self._wiring, replace(self._wiring, internals={}, recordings={})):
             try:
                 await self._record(group, [judged], wiring)
                 return
@@ -107,25 +113,19 @@ class Recorder:
         kinds, following = sorted(wiring.followed), self._following
         return await take_next(conn, counted, kinds, following.places(), owner=following.owner, life=following.life)
 
-    async def _record(self, group: Group, batch: list[Judged], wiring: Wiring) -> None:
-        """One transaction, tried again while the trouble is the server's. Raises what is not."""
-        pause = _FIRST_PAUSE
-        while True:
-            try:
-                asked = time.monotonic()
-                async with tenants_transaction(self._worker, [group[0]]) as conn:
-                    counted = await record(conn, self._outbox, wiring, batch)
-                    following = await self._take(conn, counted, wiring)
-                    await reach("effects.recording")
-                await reach("effects.recorded")
-                self._following.begin(following, asked)
-                break
-            except Exception as error:
-                if not is_transient(error):
-                    raise
-                log.warning("outcomes are recorded once more", tenant_id=group[0], aggregate=group[1], error=error)
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
+    async def _record(self, group: Group, batch: list[Judged], wiring: Wiring) -> set[UUID]:
+        """What the owner records itself, then one transaction for the rest. Raises what is not the server's trouble.
+
+        Those behind which nothing is left to be looked for.
+        """
+        own, recorded = wiring.recordings.get(group[1]), Recorded()
+        if own is not None:
+            recorded = await self._patiently(group, lambda: self._by_owner(batch, own, wiring))
+        written = {outcome.effect_id for outcome in recorded.outcomes}
+        rest = [judged for judged in batch if judged.effect.id not in written]
+        counted = list(recorded.outcomes)
+        if rest:
+            counted += await self._patiently(group, lambda: self._in_general(group, rest, wiring))
         kinds = {judged.effect.id: judged.effect.kind for judged in batch}
         for outcome in counted:
             metrics.outcomes.labels(kinds[outcome.effect_id], outcome.result).inc()
@@ -133,3 +133,41 @@ class Recorder:
         for judged in again:
             metrics.postponed.labels(judged.effect.kind).inc()
         metrics.forgotten.inc(len(batch) - len(counted) - len(again))
+        return set() if recorded.due else written
+
+    async def _patiently(self, group: Group, work: Callable[[], Awaitable[Written]]) -> Written:
+        """Tried again while the trouble is the server's."""
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                return await work()
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                log.warning("outcomes are recorded once more", tenant_id=group[0], aggregate=group[1], error=error)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def _by_owner(self, batch: Sequence[Judged], own: OwnRecording, wiring: Wiring) -> Recorded:
+        """What the owner can record in a statement of its own."""
+        finished = [(judged.effect, judged.verdict) for judged in batch if isinstance(judged.verdict, Finished)]
+        following = self._following
+        taking = Taking(wiring.followed, following.owner, following.life, following.places())
+        asked = time.monotonic()
+        async with self._worker.acquire() as conn:
+            await reach("effects.recording")
+            recorded = await own(conn, finished, taking)
+        await reach("effects.recorded")
+        following.begin(recorded.following, asked)
+        return recorded
+
+    async def _in_general(self, group: Group, batch: Sequence[Judged], wiring: Wiring) -> Sequence[Outcome]:
+        """One transaction: outcomes, their owners' folds, and the calls that follow."""
+        asked = time.monotonic()
+        async with tenants_transaction(self._worker, [group[0]]) as conn:
+            counted = await record(conn, self._outbox, wiring, batch)
+            following = await self._take(conn, counted, wiring)
+            await reach("effects.recording")
+        await reach("effects.recorded")
+        self._following.begin(following, asked)
+        return counted

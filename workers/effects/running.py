@@ -110,8 +110,8 @@ class EffectsWorker:
             metrics.claimed.labels(effect.kind).inc()
         self._caller.begin(effects, asked)
 
-    def _done(self, effect: ClaimedEffect) -> None:
-        self._caller.forget(effect)
+    def _done(self, effect: ClaimedEffect, look: bool) -> None:
+        self._caller.forget(effect, look=look)
 
     async def _claim_until(self, stop: asyncio.Event, first: float, longest: float) -> None:
         wait = first

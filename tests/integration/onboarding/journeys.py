@@ -14,6 +14,7 @@ from domain.onboarding.calls import KIND, OWNER
 from domain.onboarding.definitions import FollowedFlows, released_flows
 from domain.onboarding.folding import InstanceFold
 from domain.onboarding.handlers import Handler
+from domain.onboarding.recording import StepRecording
 from runtime.keys.ring import KeyRing
 from runtime.settings import EffectSettings, Settings
 from schemas.flows import Actor
@@ -67,14 +68,15 @@ class Journeys:
             {OWNER: InstanceFold(OUTBOX, self.ring, self.flows)},
             discreet=frozenset({OWNER}),
             followed=frozenset({KIND["python"]}),
+            recordings={OWNER: StepRecording(OUTBOX, self.ring, self.flows)},
         )
 
-    async def worker(self, settings: EffectSettings = QUICK) -> EffectsWorker:
+    async def worker(self, settings: EffectSettings = QUICK, wiring: Wiring | None = None) -> EffectsWorker:
         scan: asyncpg.Pool = await self.world.pool("scan")
         worker: asyncpg.Pool = await self.world.pool("worker")
         told = replace_settings(settings)
         senders = [PythonSteps(self.handlers, self.ring), *self.outside]
-        return EffectsWorker(told, scan, worker, senders, self.wiring())
+        return EffectsWorker(told, scan, worker, senders, wiring or self.wiring())
 
     async def pass_time(self, interval: str) -> None:
         """Move the one clock that SQL reads."""

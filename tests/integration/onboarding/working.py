@@ -4,15 +4,16 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
+from domain.effects.wiring import Wiring
 from tests.integration.onboarding.journeys import Journeys
 from tests.waiting import until
 
 
 @contextlib.asynccontextmanager
-async def working(journeys: Journeys) -> AsyncIterator[None]:
+async def working(journeys: Journeys, wiring: Wiring | None = None) -> AsyncIterator[None]:
     """A worker that makes calls until the block ends."""
     stop = asyncio.Event()
-    running = asyncio.create_task((await journeys.worker()).run(stop))
+    running = asyncio.create_task((await journeys.worker(wiring=wiring)).run(stop))
     try:
         yield
     finally:

@@ -12,7 +12,7 @@ from typing import Any
 
 import asyncpg
 
-from benchmarks.onboarding import ground
+from benchmarks.onboarding import lives
 from domain.onboarding.attempt_rows import attempt_rows
 from domain.onboarding.decisions import decide
 from domain.onboarding.flow import flows_of
@@ -39,14 +39,14 @@ DEEP = FlowDefinition.model_validate(
         "handlers": [{"name": "work"}, {"name": "UNDO"}],
     }
 )  # fmt: skip
-FLOWS = {**ground.FLOWS, **flows_of(DEEP)}
+FLOWS = {**lives.FLOWS, **flows_of(DEEP)}
 _PORTION = 20_000
 
 
 async def fill(owner: asyncpg.Connection, events: int) -> dict[str, int]:
     """So many events of each shape but `deep`, which has 2,000 steps; how many instances and events there are."""
     await owner.execute("insert into tenants (tenant_id, name) values ($1, 'Acme'), ('other', 'Other')", TENANT)
-    for flow in (ground.LOOP, ground.TEN, DEEP):
+    for flow in (lives.LOOP, lives.TEN, DEEP):
         text = json.dumps(flow.as_document())
         await owner.execute(
             "insert into flw_int_def (tenant_id, flow, version, definition, created_by) values ($1, $2, 1, $3, 'bench')",
@@ -79,7 +79,7 @@ async def _one_instance(owner: asyncpg.Connection, name: str, flow: str, events:
 
 
 def _decided(instance: Instance | None, command: Command, version: int) -> tuple[Instance, list[Recorded]]:
-    now = ground.NOW + timedelta(milliseconds=version)
+    now = lives.NOW + timedelta(milliseconds=version)
     context = Context(TENANT, "engine", frozenset({"SYSTEM"}), now)
     outcome = decide(FLOWS, instance, command, context)
     assert isinstance(outcome, Decided)
@@ -108,7 +108,7 @@ def _event_rows(name: str, history: Iterable[Recorded]) -> list[tuple[Any, ...]]
             row.event.TYPE,
             row.event.model_dump_json(by_alias=True, exclude_defaults=True),
             json.dumps(cause_document(row.cause)) if row.cause else None,
-            getattr(row.event, "at", None) or ground.NOW,
+            getattr(row.event, "at", None) or lives.NOW,
         )
         for row in history
     ]
@@ -126,9 +126,9 @@ async def _row(owner: asyncpg.Connection, instance: Instance) -> None:
 
 async def _many(owner: asyncpg.Connection, events: int) -> int:
     """One life, and copies of it under other ids: every hundredth is still under way."""
-    life = ground.lived("i-0")
+    life = lives.lived("i-0")
     await _copy(owner, "i-0", life)
-    folded = ground.fold_of(life)
+    folded = lives.fold_of(life)
     await _row(owner, folded)
     count = events // len(life)
     for table, others in (

@@ -173,7 +173,7 @@ async def test_two_outcomes_of_one_instance_are_left_to_the_general_way(journeys
 
 
 @pytest.mark.requirement("WF-7")
-@pytest.mark.requirement("P5")
+@pytest.mark.requirement("WF-1")
 async def test_whoever_dies_after_recording_is_followed_by_others_when_its_lease_ends(journeys: Journeys) -> None:
     recorded = await _record(journeys, await _begun(journeys, "i-1", data={"name": "Ann"}))
     assert len(recorded.following) == 1

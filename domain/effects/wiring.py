@@ -28,6 +28,9 @@ async def perform_delay(_conn: Connection, effects: Sequence[ClaimedEffect], _no
 # owner first and then waits for its effects.
 OwnerLock = Callable[[Connection, Sequence[tuple[str, str]]], Awaitable[None]]
 
+# Told of calls whose worker fell silent and that another worker now makes again, in a transaction of its own.
+Takeover = Callable[[Connection, Sequence[ClaimedEffect]], Awaitable[None]]
+
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
@@ -43,3 +46,4 @@ class Wiring:
     internals: Mapping[str, Internal] = field(default_factory=lambda: {DELAY: perform_delay})
     discreet: frozenset[str] = frozenset()
     followed: frozenset[str] = frozenset()
+    takeovers: Mapping[str, Takeover] = field(default_factory=dict)

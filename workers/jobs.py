@@ -10,12 +10,14 @@ from datetime import timedelta
 import asyncpg
 
 from domain.keys.purge import Purger
+from domain.onboarding.recovering import Recovery
 from runtime.logging import get_logger
 from runtime.pauses import pause
 from runtime.postgres import is_transient, open_pool
 from runtime.settings import Settings
 from workers import audit_chainer, census, housekeeping, metrics, reconciler, shredder
 from workers.lease import Leadership, Lease, LostLease
+from workers.recoverer import Recoverer
 
 log = get_logger(__name__)
 
@@ -44,9 +46,9 @@ class Job:
     leave: Callable[[Servers, Lease], Awaitable[None]] | None = None
 
 
-async def run(settings: Settings, stop: asyncio.Event, purgers: Sequence[Purger] = ()) -> None:
-    """All jobs until `stop`. `purgers`: what a resumed shred empties, of whatever room."""
-    jobs = (*JOBS, _chainer(), _shredder(purgers))
+async def run(settings: Settings, stop: asyncio.Event, purgers: Sequence[Purger], recovery: Recovery) -> None:
+    """All jobs until `stop`. `purgers`: what a resumed shred empties, of whatever room; `recovery`: takes up instances."""
+    jobs = (*JOBS, _chainer(), _shredder(purgers), _recoverer(settings, recovery))
     scan = await open_pool(settings, "scan", size=len(jobs) + 1)
     worker = await open_pool(settings, "worker", size=2)
     servers = Servers(settings, scan, worker)
@@ -126,6 +128,15 @@ def _shredder(purgers: Sequence[Purger]) -> Job:
         await resumer.round(servers.settings, servers.scan, servers.worker, lease)
 
     return Job("shredder", lambda settings: shredder.INTERVAL_SECONDS, resume, resumer.forget)
+
+
+def _recoverer(settings: Settings, recovery: Recovery) -> Job:
+    walk = Recoverer(recovery, timedelta(milliseconds=settings.onboarding.timeout_interval_ms))
+
+    async def look(servers: Servers, lease: Lease) -> None:
+        await walk.round(servers.scan, servers.worker, lease)
+
+    return Job("recoverer", lambda settings: settings.onboarding.retry_interval_ms / 1000, look, walk.forget)
 
 
 JOBS: tuple[Job, ...] = (

@@ -12,3 +12,5 @@ groups_stopped = Gauge("consumer_groups_stopped", "Groups that are stopped, by t
 audit_links = Counter("audit_links_total", "Entries of the audit log that were linked to their tenant's chain.")
 audit_heads = Counter("audit_heads_signed_total", "Heads of audit chains that were signed and published.")
 timers_fired = Counter("timers_fired_total", "Timers that came to their end, by kind and result.", ["kind", "result"])
+recoveries = Counter("onboarding_recoveries_total", "Stuck instances that the scan took up again, by cause.", ["cause"])
+recoveries_last_hour = Gauge("onboarding_recoveries_last_hour", "RECOVERY events of the last hour, by tenant.", ["tenant_id"])

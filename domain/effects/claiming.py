@@ -36,10 +36,14 @@ async def find_work(conn: Connection, kinds: Sequence[str], life: float) -> Work
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Leased effects without their requests, in the order in which they were planned; channels whose last answers were bad."""
+    """Leased effects without their requests, in the order in which they were planned; channels whose last answers were bad.
+
+    `taken_over`: those whose last worker fell silent, by (tenant, id).
+    """
 
     effects: Sequence[ClaimedEffect] = ()
     failing: frozenset[ChannelKey] = frozenset()
+    taken_over: frozenset[tuple[str, UUID]] = frozenset()
 
 
 async def claim(
@@ -49,7 +53,8 @@ async def claim(
     if places <= 0 or not await queries.try_to_claim_alone(conn):
         return Claim()
     held = {"kinds": list(kinds), "owner": owner, "life": life}
-    rows = await queries.claim_expired(conn, **held, most=places) if expired else []
+    rows = list(await queries.claim_expired(conn, **held, most=places)) if expired else []
+    taken_over = frozenset((row["tenant_id"], row["effect_id"]) for row in rows)
     found = await queries.find_channels(conn, kinds=list(kinds), most=places)
     channels = [_channel(row) for row in found if row["due"]]
     in_flight = {(row["tenant_id"], row["endpoint"]): row["calls"] for row in found}
@@ -66,7 +71,7 @@ async def claim(
             tokens=list(allotment.tokens.values()),
         )
     effects = [claimed_of(row, None) for row in sorted(rows, key=lambda row: row["seq"])]
-    return Claim(effects, frozenset(channel.key for channel in channels if channel.failures))
+    return Claim(effects, frozenset(channel.key for channel in channels if channel.failures), taken_over)
 
 
 async def load_requests(conn: Connection, claimed: Sequence[ClaimedEffect]) -> list[ClaimedEffect]:

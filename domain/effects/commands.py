@@ -7,7 +7,8 @@ outcomes holds leased effects first; nobody who holds an owner or a key ever wai
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 from uuid import UUID
 
 from domain.effects.advancing import Ended, advance
@@ -17,6 +18,7 @@ from domain.effects.store import (
     OrderKey,
     OwnerKey,
     claimed_of,
+    decode,
     encode,
     insert,
     key_arrays,
@@ -122,6 +124,12 @@ async def find_effect(conn: Connection, tenant_id: str, effect_id: UUID) -> Clai
     return None if row is None else claimed_of(row, None)
 
 
+async def find_fates(conn: Connection, tenant_id: str, ids: Iterable[UUID]) -> dict[UUID, Outcome | None]:
+    """Those of these effects that there are, each with its outcome once it has ended."""
+    rows = await queries.find_fates(conn, tenant_id=tenant_id, ids=sorted(ids))
+    return {row["effect_id"]: _fate_of(row) if row["ended"] else None for row in rows}
+
+
 async def record(conn: Connection, outbox: Outbox, wiring: Wiring, judged: Sequence[Judged]) -> list[Outcome]:
     """Write what calls came to, if their leases are still the caller's, and everything that follows from it.
 
@@ -204,3 +212,7 @@ def _outcome_of(row: Mapping[str, object], result: str, code: str) -> Outcome:
         code,
         occurrence=str(row["occurrence"]),
     )
+
+
+def _fate_of(row: Mapping[str, Any]) -> Outcome:
+    return replace(_outcome_of(row, row["state"], row["code"]), detail=decode(row["detail"]))

@@ -290,3 +290,8 @@ select cs_now();
 select tenant_id, effect_id, owner_kind, owner_id, action_index, occurrence, kind, order_key, endpoint, subject_id, retries,
        delay_seconds, backoff, is_async, attempt, failures, lease_term
 from effects where tenant_id = :tenant_id and effect_id = :effect_id;
+
+-- name: find_fates
+-- What became of a tenant's effects, of those of them that there are.
+select tenant_id, effect_id, owner_kind, owner_id, action_index, occurrence, state, code, detail, finished_at is not null as ended
+from effects where tenant_id = :tenant_id and effect_id = any (:ids::uuid[]);

@@ -29,6 +29,9 @@ async def perform_delay(_conn: Connection, effects: Sequence[ClaimedEffect], _no
 # owner first and then waits for its effects.
 OwnerLock = Callable[[Connection, Sequence[tuple[str, str]]], Awaitable[None]]
 
+# Told of calls whose worker fell silent and that another worker now makes again, in a transaction of its own.
+Takeover = Callable[[Connection, Sequence[ClaimedEffect]], Awaitable[None]]
+
 
 @dataclass(frozen=True, slots=True)
 class Taking:
@@ -69,3 +72,4 @@ class Wiring:
     discreet: frozenset[str] = frozenset()
     followed: frozenset[str] = frozenset()
     recordings: Mapping[str, OwnRecording] = field(default_factory=dict)
+    takeovers: Mapping[str, Takeover] = field(default_factory=dict)

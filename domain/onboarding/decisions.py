@@ -20,7 +20,7 @@ from domain.onboarding import marking, operating, refusals, reviewing, stepping,
 from domain.onboarding.flow import FlowKey, Flows
 from domain.onboarding.instance import FINAL, UNDOING, Instance
 from domain.onboarding.moving import enter, take
-from domain.onboarding.orders import wanted
+from domain.onboarding.orders import MISSING, wanted
 from domain.onboarding.saga import begin_ending, tell_status
 from domain.onboarding.turn import Context, Decided, Outcome, Turn, Unchanged
 from schemas.errors import Rejected
@@ -158,16 +158,29 @@ def _cancel(turn: Turn, command: CancelInstance) -> Outcome:
 
 
 def _recover(turn: Turn, command: Recover) -> Outcome:
-    """Order again what is wanted: what is there already, stays. Who waits for a person or a time is not stuck (trap 67)."""
+    """Order again what is wanted: what is there already, stays. Who waits for a person or a time is not stuck (trap 67).
+
+    Of what was seen to be missing, whoever saw it holds the instance: that may be anything that is wanted.
+    """
     instance, step = turn.instance, turn.instance.step
     if "SYSTEM" not in turn.context.actors:
         return refusals.not_permitted(instance, "recover an instance")
+    if command.cause in MISSING:
+        return _order_again(turn, command)
     if step is None or step.status != "running" or instance.status in ("INCIDENT", "COMPENSATION_FAILED"):
         return Unchanged(instance, f"the instance is {instance.status} and runs nothing: it is not stuck")
     if (command.step, command.attempt) not in ((None, None), (step.number, step.attempt)):
         return Unchanged(instance, f"nothing waits for attempt {command.attempt} of step {command.step}")
-    turn.tell(Recovery(at=turn.now, step=step.number, attempt=step.attempt, cause=command.cause))
-    return Decided(tuple(turn.events), turn.instance, tuple(wanted(turn.instance).values()))
+    return _order_again(turn, command)
+
+
+def _order_again(turn: Turn, command: Recover) -> Outcome:
+    standing, step = wanted(turn.instance), turn.instance.step
+    if not standing:
+        return Unchanged(turn.instance, f"the instance is {turn.instance.status} and nothing is wanted: it is not stuck")
+    number, attempt = (step.number, step.attempt) if step is not None else (None, None)
+    turn.tell(Recovery(at=turn.now, step=number, attempt=attempt, cause=command.cause))
+    return Decided(tuple(turn.events), turn.instance, tuple(standing.values()))
 
 
 _RULES: dict[type[Command], Callable[[Turn, Any], Outcome]] = {

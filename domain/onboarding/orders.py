@@ -117,6 +117,12 @@ Order = (
 # What lasts until it is taken back.
 Lasting = RunStep | ArmTimer | OpenTask | RaiseIncident
 
+# Why a recovery orders again, where somebody looked and it was not there; histories keep these words.
+CALL_MISSING, TIMER_MISSING, TASK_MISSING, OUTCOME_UNFOLDED = (
+    "call-missing", "timer-missing", "task-missing", "outcome-unfolded",
+)  # fmt: skip
+MISSING = frozenset({CALL_MISSING, TIMER_MISSING, TASK_MISSING, OUTCOME_UNFOLDED})
+
 
 def wanted(instance: Instance) -> dict[object, Lasting]:
     """Everything that must be there for an instance, by key."""

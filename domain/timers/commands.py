@@ -5,7 +5,7 @@ handlers lock no owner.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,12 @@ async def find_armed(conn: Connection, tenant_id: str, key: str) -> Timer | None
     """The timer of this key as it is armed now, without a lock."""
     row = await queries.find_armed_timer(conn, tenant_id=tenant_id, key=key)
     return None if row is None else _timer_of(row)
+
+
+async def find_standing(conn: Connection, tenant_id: str, keys: Iterable[str], grace: timedelta) -> set[str]:
+    """Of these timers those that are armed, or fired no longer ago than `grace`."""
+    rows = await queries.find_standing_timers(conn, tenant_id=tenant_id, keys=sorted(keys), grace=grace)
+    return {row["timer_key"] for row in rows}
 
 
 async def find_tenants(conn: Connection) -> list[str]:

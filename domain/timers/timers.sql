@@ -72,3 +72,9 @@ delete from timers
 where ctid in (select ctid from timers
                where tenant_id = any (app_tenants()) and state <> 'armed' and ended_at <= cs_now() - :age::interval limit :most)
   and exists (select from leases where name = :lease and term = :term and expires_at > cs_now());
+
+-- name: find_standing_timers
+-- Of these timers those that are armed, or fired so recently that what they ordered may be on its way.
+select timer_key from timers
+where tenant_id = :tenant_id and timer_key = any (:keys::text[])
+  and (state = 'armed' or (state in ('fired', 'outdated') and ended_at > cs_now() - :grace::interval));

@@ -8,10 +8,12 @@ from domain.notifications.performing import KIND as NOTIFICATION
 from domain.notifications.performing import notify
 from domain.onboarding.calls import KIND
 from domain.onboarding.calls import OWNER as INSTANCE
+from domain.onboarding.commands import Engine
 from domain.onboarding.definitions import FollowedFlows, released_flows
 from domain.onboarding.firing import Firing
 from domain.onboarding.folding import InstanceFold
 from domain.onboarding.recording import StepRecording
+from domain.onboarding.recovering import Recovery
 from domain.onboarding.sealing import Keys
 from domain.outbox import Outbox
 from domain.rules.folding import RunFold
@@ -42,7 +44,13 @@ def with_onboarding(settings: Settings, keys: Keys) -> Wiring:
         discreet=frozenset({INSTANCE}),
         followed=frozenset({KIND["python"]}),
         recordings={INSTANCE: StepRecording(*at_hand)},
+        takeovers={INSTANCE: recovery(settings, keys).take_over},
     )
+
+
+def recovery(settings: Settings, keys: Keys) -> Recovery:
+    """What takes instances up again, for the scan and for workers that take calls over."""
+    return Recovery(Engine(Outbox(settings.ce_source), keys, FollowedFlows(released_flows())))
 
 
 def timer_handlers(settings: Settings) -> dict[str, Handler]:

@@ -66,10 +66,16 @@ def _relay(settings: Settings, number: int, stop: asyncio.Event) -> list[Part]:
 
 
 def _workers(settings: Settings, number: int, stop: asyncio.Event) -> list[Part]:
+    from runtime.cli.effect_kinds import recovery
     from runtime.cli.purgers import PURGERS
-    from workers.jobs import run
+    from runtime.keys.ring import open_key_ring
+    from workers.jobs import run as work
 
-    return [Part("workers", "scan", lambda: run(settings, stop, PURGERS), _always, needs_keys=True)]
+    async def run() -> None:
+        async with open_key_ring(settings) as keys:
+            await work(settings, stop, PURGERS, recovery(settings, keys))
+
+    return [Part("workers", "scan", run, _always, needs_keys=True)]
 
 
 def _effects(settings: Settings, number: int, stop: asyncio.Event) -> list[Part]:

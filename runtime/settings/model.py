@@ -128,6 +128,12 @@ class OnboardingSettings(BaseModel):
         ["workers.senders.sample_steps"],
         description="Python modules whose HANDLERS run steps; the default one belongs to the flows of the release.",
     )
+    timeout_interval_ms: int = Field(
+        60_000, ge=1, le=3_600_000, description="How long what a fired timer ordered may be on its way (S2: timeout-interval)."
+    )
+    retry_interval_ms: int = Field(
+        30_000, ge=100, le=3_600_000, description="Time between two looks for stuck instances (S2: retry-interval)."
+    )
     wait_seconds: float = Field(2, ge=0, le=10, description="How long a request waits for the outcome of a sync step.")
     addresses: list[Annotated[str, Field(pattern=r"^[^/=]+/[^/=]+=https?://[!-~]+$")]] = Field(
         [], description="As `flow/handler=url`: where steps of kind http are called here, instead of where the flow says."
@@ -157,7 +163,7 @@ class RuleSettings(_Section):
 class HousekeepingSettings(_Section):
     """The leased job that removes what has expired."""
 
-    interval_seconds: float = Field(3600, ge=1, le=86_400, description="Time between two runs.")
+    interval_seconds: float = Field(3600, ge=1, le=86_400, description="Time between two runs (S2: outbox-cleanup-interval).")
     batch_rows: int = Field(5000, ge=1, le=100_000, description="Rows per deleting statement.")
     inbox_margin_days: int = Field(7, ge=1, le=365, description="Days an inbox row outlives its topic's retention.")
 

@@ -17,7 +17,7 @@ from domain.effects.effect import ClaimedEffect, Sender
 from domain.effects.wiring import Wiring
 from domain.outbox import Outbox
 from runtime.logging import get_logger
-from runtime.postgres import KEY_LOOKUPS, is_transient, open_pool
+from runtime.postgres import KEY_LOOKUPS, is_transient, open_pool, tenants_transaction
 from runtime.settings import EffectSettings, Settings
 from workers.effects import metrics
 from workers.effects.caller import Caller
@@ -74,6 +74,7 @@ class EffectsWorker:
     ) -> None:
         self._settings = settings.effects
         self._limits = limits_of(settings.effects)
+        self._takeovers = wiring.takeovers
         self._owner = f"{settings.instance}/{os.getpid()}/{secrets.token_hex(3)}"
         self._scan, self._worker = scan, worker
         self._senders = {sender.kind: sender for sender in senders}
@@ -149,8 +150,22 @@ class EffectsWorker:
             return False
         for effect in effects:
             metrics.claimed.labels(effect.kind).inc()
+        await self._tell_owners([one for one in effects if (one.tenant_id, one.id) in claimed.taken_over])
         self._caller.begin(effects, asked)
         return bool(effects)
+
+    async def _tell_owners(self, taken_over: Sequence[ClaimedEffect]) -> None:
+        """Owners hear of calls that were taken over, before they are made again. They are made whatever comes of it."""
+        for kind, told in self._takeovers.items():
+            mine = [one for one in taken_over if one.owner_kind == kind]
+            for tenant_id in sorted({one.tenant_id for one in mine}):
+                try:
+                    async with tenants_transaction(self._worker, [tenant_id]) as conn:
+                        await told(conn, [one for one in mine if one.tenant_id == tenant_id])
+                except Exception as error:
+                    if not is_transient(error):
+                        raise
+                    log.warning("an owner was not told of calls that were taken over", owner=kind, error=error)
 
     async def _lease(self) -> Claim:
         kinds, life = sorted(self._senders), self._settings.lease_seconds

@@ -11,10 +11,12 @@ from domain.effects.effect import Sender
 from domain.effects.wiring import Wiring
 from domain.onboarding import batch
 from domain.onboarding.calls import KIND, OWNER
+from domain.onboarding.commands import Engine
 from domain.onboarding.definitions import FollowedFlows, released_flows
 from domain.onboarding.folding import InstanceFold
 from domain.onboarding.handlers import Handler
 from domain.onboarding.recording import StepRecording
+from domain.onboarding.recovering import Recovery
 from runtime.keys.ring import KeyRing
 from runtime.settings import EffectSettings, Settings
 from schemas.flows import Actor
@@ -69,7 +71,11 @@ class Journeys:
             discreet=frozenset({OWNER}),
             followed=frozenset({KIND["python"]}),
             recordings={OWNER: StepRecording(OUTBOX, self.ring, self.flows)},
+            takeovers={OWNER: self.recovery().take_over},
         )
+
+    def recovery(self) -> Recovery:
+        return Recovery(Engine(OUTBOX, self.ring, self.flows))
 
     async def worker(self, settings: EffectSettings = QUICK, wiring: Wiring | None = None) -> EffectsWorker:
         scan: asyncpg.Pool = await self.world.pool("scan")

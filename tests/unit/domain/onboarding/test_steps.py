@@ -14,6 +14,7 @@ from domain.onboarding.orders import (
     RaiseIncident,
     ResolveIncident,
     RunStep,
+    wanted,
 )
 from schemas.flows import Retry
 from schemas.onboarding import Recover, RetryStep
@@ -159,6 +160,8 @@ def test_a_recovery_orders_again_what_is_wanted_and_leaves_alone_who_waits() -> 
     assert "nothing waits" in engine.quiet(Recover(instance_id=ID, cause="lease-expired", step=1, attempt=2))
     engine.fail(1)
     assert "not stuck" in engine.quiet(Recover(instance_id=ID, cause="scan"))
+    assert engine.must(Recover(instance_id=ID, cause="timer-missing")) == ["RECOVERY"]
+    assert set(engine.orders) == set(wanted(engine.instance).values()), "somebody looked, and the retry's timer was not there"
 
 
 def test_a_timer_of_another_entry_or_before_its_time_does_nothing() -> None:

@@ -55,8 +55,15 @@ def build(settings: Settings, folder: Path) -> Any:
     """The app, unstarted. Faust is imported here and nowhere else: it is heavy, and only this role needs it."""
     import faust
 
+    class Counts(faust.Table[str, int]):
+        """A tenant's events lie in all partitions, so its counts do not follow theirs: one partition, whatever topics have."""
+
+        def partition_for_key(self, key: Any) -> int:
+            return 0
+
     app = faust.App(
         physical(settings, "monitor"),
+        Table=Counts,
         broker=f"kafka://{settings.kafka_bootstrap_servers}",
         datadir=str(folder),
         store="memory://",
@@ -64,16 +71,17 @@ def build(settings: Settings, folder: Path) -> Any:
         value_serializer="raw",
         web_enabled=False,
         topic_disable_leader=True,
+        broker_session_timeout=settings.kafka.session_timeout_ms / 1000,
+        broker_heartbeat_interval=settings.kafka.heartbeat_ms / 1000,
         consumer_auto_offset_reset="latest",
         loop=asyncio.get_running_loop(),
         **_access(settings),
     )
     limits = _limits(settings.monitor)
-    # A window's key is the counted thing's with the window's bounds. A tenant's events lie in all partitions, so that its table
-    # does not follow theirs: one process counts, and a topic that grows is none of its business.
+    # A window's key is the counted thing's with the window's bounds.
     in_changelog: Any = faust.Schema(key_serializer="json", value_serializer="json")
     tables = {
-        window: app.Table(f"counted-{window}", default=int, schema=in_changelog, partitions=1, use_partitioner=True)
+        window: app.Table(f"counted-{window}", default=int, schema=in_changelog, partitions=1)
         .tumbling(timedelta(seconds=window), expires=timedelta(seconds=window * _KEPT_WINDOWS))
         .relative_to_stream()
         for window in (MINUTE, HOUR)

@@ -3,7 +3,8 @@
 from typing import Annotated, Any
 
 from fastapi import Path
-from pydantic import Field, StrictInt, WithJsonSchema
+from pydantic import Field, StrictBool, StrictInt, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
 
 from api.inputs import Input
 from schemas.flows import FlowName
@@ -31,3 +32,20 @@ class ActionBody(Input):
     action: Code
     expected_version: Annotated[StrictInt, Field(ge=1, lt=2**63)] | None = None
     data: Said | None = None
+
+
+class StepAnswer(Input):
+    """How a call of a step ended. With `code` it failed by that code: again if `retryable`, and perhaps done if `unknown`.
+    Without it was done: `outcome` chooses the way, `data` becomes part of the case."""
+
+    outcome: Code | None = None
+    data: Said | None = None
+    code: Code | None = None
+    retryable: StrictBool = False
+    unknown: StrictBool = False
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> "StepAnswer":
+        if self.code is not None and (self.outcome is not None or self.data is not None):
+            raise PydanticCustomError("step_answer", "a call that failed has a code, one that was done an outcome and data")
+        return self

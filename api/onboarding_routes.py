@@ -1,8 +1,8 @@
 """The operations of journeys (WF-14): their part of the table in `api.routes`."""
 
-from api import answers, onboarding
+from api import answers, onboarding, step_answers
 from api.door import Route
-from domain.onboarding.actors import MAY_BEGIN, MAY_LOOK
+from domain.onboarding.actors import MAY_BEGIN, MAY_COMPLETE, MAY_LOOK
 
 _INSTANCE = onboarding.PATH + "/{instance_id}"
 
@@ -38,5 +38,14 @@ ONBOARDING_ROUTES: tuple[Route, ...] = (
         answers.OnboardingStatus,
         gives=("ETag",),
         missing="InstanceNotFound",
+    ),
+    Route(
+        "POST",
+        step_answers.PATH,
+        step_answers.complete_step,
+        MAY_COMPLETE,
+        answers.StepAnswered,
+        problems=("StepNotCalled", "ResultTooLarge"),
+        missing="StepCallNotFound",
     ),
 )

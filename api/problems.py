@@ -152,6 +152,9 @@ CATALOGUE: dict[str, ProblemType] = {
     "UnknownFlow": ProblemType(422, "There is no such flow or version"),
     "ActorNotAllowed": ProblemType(403, "The action is for somebody else"),
     "StepInProgress": ProblemType(409, "A step is under way"),
+    "StepCallNotFound": ProblemType(404, "There is no such call of a step"),
+    "StepNotCalled": ProblemType(409, "Nobody was called yet"),
+    "ResultTooLarge": ProblemType(413, "The result is larger than a journey keeps"),
     "InstanceEnded": ProblemType(409, "The journey has ended"),
     # cases
     "CaseNotFound": ProblemType(404, "There is no such case or version"),

@@ -16,8 +16,8 @@ from checks import ROOT, Report
 
 # requirements-dev.lock is a superset: what make install takes. The image takes requirements.lock.
 LOCKS = {
-    "requirements.lock": ["telemetry", "build"],
-    "requirements-dev.lock": ["telemetry", "build", "stack", "dev"],
+    "requirements.lock": ["telemetry", "monitor", "build"],
+    "requirements-dev.lock": ["telemetry", "monitor", "build", "stack", "dev"],
 }
 _PIN = re.compile(r"^([a-z0-9._-]+)(?:\[[^]]*\])?==([^ \\]+)", re.MULTILINE)
 

@@ -19,7 +19,8 @@ from schemas.caller import Caller
 from schemas.cases import RemoveCase, StoreSnapshot
 from schemas.envelope import caused_by
 from schemas.models import Payload
-from schemas.registry import CASES, sender
+from schemas.registry import CASES
+from schemas.senders import sender
 
 # Users that are no persons: only a sender of ours may say that it is one of them.
 _RESERVED = ("system:", "service:")

@@ -28,7 +28,8 @@ from schemas.entities import (
 from schemas.envelope import caused_by
 from schemas.errors import UndecodableMessage
 from schemas.models import Payload
-from schemas.registry import ENTITIES, sender
+from schemas.registry import ENTITIES
+from schemas.senders import sender
 
 MODELS: tuple[type[Payload], ...] = (
     EntityChangeEvent,

@@ -2,6 +2,9 @@
 
 A thin door: who sent it comes from the registry of senders, everything else from `domain.onboarding.batch`, which shares
 decisions, sealing, store and events with the other doors. What is refused changes nothing; its sender reads the instance.
+
+Answers of handlers come on a topic of their own: who may write there answers for steps, and for nothing else, by naming the
+call that he was asked.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -10,12 +13,15 @@ from typing import Any, cast
 
 from domain.onboarding import batch
 from domain.onboarding.actors import actors_of_roles
+from domain.onboarding.asking import answered, answers_its_call
 from domain.onboarding.definitions import FollowedFlows
 from domain.onboarding.sealing import Keys
+from domain.onboarding.waiting import end_waiting
 from domain.outbox import Outbox
 from processors.shell import AppliedSequences, Decided, Message
 from runtime.sql import Connection
 from schemas.envelope import caused_by
+from schemas.errors import Rejected
 from schemas.models import Payload
 from schemas.onboarding import (
     Advance,
@@ -28,7 +34,9 @@ from schemas.onboarding import (
     StepSucceeded,
     TimerFired,
 )
-from schemas.registry import ONBOARDING, sender
+from schemas.registry import ONBOARDING, STEP_REPLIES
+from schemas.senders import sender
+from schemas.steps import StepReplied
 
 
 class Onboarding:
@@ -47,6 +55,7 @@ class Onboarding:
             ReviewDecided,
             CancelInstance,
             ReopenInstance,
+            StepReplied,
         )
     }
 
@@ -73,17 +82,29 @@ class Onboarding:
         self, conn: Connection, states: Mapping[Any, batch.State], outputs: Sequence[batch.Ruling], now: datetime
     ) -> None:
         await batch.save(conn, self._outbox, self._keys, self._flows, outputs, now)
+        over = [
+            (ruling.message.tenant_id, ruling.message.command.effect_id)
+            for ruling in outputs
+            if isinstance(ruling.message.command, StepSucceeded | StepFailed) and not isinstance(ruling.outcome, Rejected)
+        ]
+        await end_waiting(conn, over)
 
 
 def _asked(message: Message) -> batch.Message:
     """Rights come from the registered sender; `requestedBy` and `decidedBy` only name the person."""
     event, known = message.event, sender(message.event.source)
     person = getattr(message.payload, "requested_by", None) or getattr(message.payload, "decided_by", None)
+    if isinstance(message.payload, StepReplied):
+        proven = message.record.position.topic == STEP_REPLIES and answers_its_call(event.tenant, message.payload)
+        command: Command = answered(message.payload)
+        actors = batch.ENGINE_ACTORS if proven else frozenset()
+    else:
+        command, actors = cast(Command, message.payload), actors_of_roles(known.roles)
     return batch.Message(
         tenant_id=event.tenant,
-        command=cast(Command, message.payload),
+        command=command,
         by=person or f"service:{event.source}",
-        actors=actors_of_roles(known.roles),
+        actors=actors,
         id=f"{event.source}|{event.id}",
         traceparent=event.traceparent,
         causation=caused_by(event),

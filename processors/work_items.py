@@ -16,7 +16,8 @@ from schemas.caller import Caller
 from schemas.envelope import caused_by
 from schemas.models import Payload
 from schemas.onboarding import InstanceStatusChanged
-from schemas.registry import WORK_ITEMS, sender
+from schemas.registry import WORK_ITEMS
+from schemas.senders import sender
 from schemas.work_items import ApplyAction, CreateWorkItem
 
 

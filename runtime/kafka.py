@@ -104,7 +104,7 @@ def _access(settings: Settings) -> dict[str, Any]:
         "security_protocol": kafka.security_protocol,
     }
     if kafka.security_protocol.endswith("SSL"):
-        access["ssl_context"] = _tls(kafka)
+        access["ssl_context"] = tls_context(kafka)
     if kafka.security_protocol.startswith("SASL") and kafka.sasl_password is not None:
         access["sasl_mechanism"] = kafka.sasl_mechanism
         access["sasl_plain_username"] = kafka.sasl_username
@@ -112,7 +112,7 @@ def _access(settings: Settings) -> dict[str, Any]:
     return access
 
 
-def _tls(kafka: KafkaSettings) -> ssl.SSLContext:
+def tls_context(kafka: KafkaSettings) -> ssl.SSLContext:
     """TLS 1.2 or newer; the broker's name is checked."""
     try:
         context = ssl.create_default_context(cafile=kafka.ca_file)

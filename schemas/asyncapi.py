@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from schemas.models import Payload
-from schemas.registry import GROUPS, MAX_MESSAGE_BYTES, SENDERS, TOPICS, Topic, dead_letter_topics
+from schemas.registry import GROUPS, MAX_MESSAGE_BYTES, TOPICS, Topic, dead_letter_topics
+from schemas.senders import SENDERS
 from schemas.types import MODELS
 
 _BINDING = "0.4.0"

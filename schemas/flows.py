@@ -23,6 +23,8 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
+from schemas.registry import STEP_REQUESTS
+
 # Who may take an action. SYSTEM: the engine takes it as soon as the state is entered. REVIEWER: by deciding a review task.
 Actor = Literal["USER", "SYSTEM", "OPERATOR", "REVIEWER"]
 End = Literal["completed", "rejected"]
@@ -35,6 +37,9 @@ HandlerName = Annotated[StrictStr, Field(max_length=100, pattern=r"^[A-Za-z][A-Z
 GroupName = Annotated[StrictStr, Field(max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]*$")]
 FieldName = Annotated[StrictStr, Field(max_length=100, pattern=r"^[A-Za-z_][A-Za-z0-9_.]*$")]
 Words = Annotated[StrictStr, Field(min_length=1, max_length=500, pattern=r"^[^\x00]*$")]
+Url = Annotated[StrictStr, Field(max_length=2048, pattern=r"^https?://[!-~]+$")]
+SecretName = Annotated[StrictStr, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,99}$")]
+TopicName = Annotated[StrictStr, Field(max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 FlowVersion = Annotated[StrictInt, Field(ge=1, lt=2**31)]
 
 _UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -116,11 +121,31 @@ class OnFailure(_Part):
 
 
 class Handler(_Part):
-    """Code that a step runs. One with effects changes something outside, so its step needs a compensation."""
+    """What a step runs. One with effects changes something outside, so its step needs a compensation.
+
+    python: code in the process of the effects worker. http: a signed call. kafka: a request on a topic, and a reply.
+    """
 
     name: HandlerName
     kind: HandlerKind = "python"
     effects: StrictBool = True
+    url: Url | None = Field(None, description="http: where the call goes; a setting of the worker may name another place.")
+    secret: SecretName | None = Field(None, description="http: the tenant's secret that signs; else webhook_signing.")
+    topic: TopicName = Field(STEP_REQUESTS, description="kafka: where the request goes.")
+    input: Annotated[tuple[FieldName, ...], Field(max_length=100)] = Field(
+        (), description="http, kafka: members of the case that the call carries; nothing else of it leaves."
+    )
+    answer_within: Duration = Field(
+        timedelta(hours=24), description="http, kafka: an answer that has not come by then has failed, and nobody knows."
+    )
+
+    @model_validator(mode="after")
+    def _says_what_its_kind_has(self) -> "Handler":
+        idle = sorted(name for name in self.model_fields_set if self.kind not in _KINDS_OF.get(name, (self.kind,)))
+        if idle:
+            params = {"names": ", ".join(to_camel(name) for name in idle), "kind": self.kind}
+            raise PydanticCustomError("not_of_kind", "{names}: not for a handler of kind {kind}", params)
+        return self
 
 
 class State(_Part):
@@ -182,6 +207,13 @@ class FlowDefinition(_Part):
         return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
 
+_KINDS_OF: dict[str, tuple[HandlerKind, ...]] = {
+    "url": ("http",),
+    "secret": ("http",),
+    "topic": ("kafka",),
+    "input": ("http", "kafka"),
+    "answer_within": ("http", "kafka"),
+}
 _OF_STEPS = frozenset(
     {
         "outcomes",

@@ -10,11 +10,11 @@ from schemas.registry import (
     FOR_EVER_MS,
     GROUPS,
     MAX_MESSAGE_BYTES,
-    SENDERS,
     TOPICS,
     Topic,
     dlt_topic,
 )
+from schemas.senders import SENDERS
 from schemas.types import MODELS
 
 _TOPICS_HEAD = f"""# Topics and groups

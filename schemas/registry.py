@@ -1,4 +1,4 @@
-"""Every topic, group and sender by name: the one place where they are decided.
+"""Every topic and group by name: the one place where they are decided. Who may send commands is in `senders`.
 
 Topics are created from here by `casestream topics apply`, never automatically. Partition counts are fixed at birth: a
 plain increase would let a key's newer events be applied before its older ones. Names are logical; a cell's prefix is
@@ -6,7 +6,7 @@ added at the Kafka clients' edge.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 DAY_MS = 86_400_000
@@ -16,6 +16,10 @@ PARTITIONS = 32
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 # The CHECK of outbox_events: a row that a broker could refuse must fail in its writer's transaction, not in the relay.
 MAX_EVENT_BYTES = 900_000
+# Where handlers of kind kafka are asked.
+STEP_REQUESTS = "onboarding.step-requests.v1"
+# Whoever may write here answers for steps: its access list is the proof.
+STEP_REPLIES = "onboarding.step-replies.v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +58,6 @@ class Group:
     description: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Sender:
-    """Who may send commands over Kafka, by `ce_source`. Only `internal` ones may AutoClose and Archive."""
-
-    source: str
-    roles: frozenset[str] = field(default_factory=frozenset)
-    internal: bool = False
-    work_item_source: Literal["WORKFLOW_ENGINE", "RULE", "KAFKA", "IMPORT"] = "KAFKA"
-
-
 def dlt_topic(topic: str, group: str) -> str:
     """Name of the dead letter topic of a group on a topic: a copy for eyes, never the truth."""
     return f"{topic}.{group}.dlt"
@@ -89,14 +83,6 @@ def dead_letter_topics(groups: Iterable[Group] | None = None) -> list[Topic]:
         for group in (GROUPS.values() if groups is None else groups)
         for name in group.topics
     ]
-
-
-def sender(source: str) -> Sender:
-    """The registered sender, or a plain external service with the rights of an agent.
-
-    What follows a `#` is the incarnation that a restore to a point in time gave the same sender.
-    """
-    return SENDERS.get(source.partition("#")[0]) or Sender(source, roles=frozenset({"agent"}))
 
 
 TOPICS: dict[str, Topic] = {
@@ -167,6 +153,24 @@ TOPICS: dict[str, Topic] = {
             description="commands to onboarding instances",
         ),
         Topic(
+            STEP_REQUESTS,
+            "tenant|onboarding|instance id",
+            ("StepRequested",),
+            WEEK_MS,
+            "expires",
+            writer="domain.onboarding",
+            description="what handlers of kind kafka are asked: ids, and the members of the case that the flow names for them",
+        ),
+        Topic(
+            STEP_REPLIES,
+            "tenant|onboarding|instance id",
+            ("StepReplied",),
+            WEEK_MS,
+            "expires",
+            outside_producers=True,
+            description="what handlers of kind kafka answer; who may write here answers for steps, so few may",
+        ),
+        Topic(
             "onboarding.events.v1",
             "tenant|onboarding|instance id",
             ("INSTANCE_STATUS_CHANGED", "WORKFLOW_EVENT"),
@@ -229,7 +233,15 @@ TOPICS: dict[str, Topic] = {
             writer="domain.audit",
             description="signed heads of the audit chains: what the database can no longer take back",
         ),
-        Topic("ops.alerts.v1", "tenant", (), WEEK_MS, "none", description="windowed alerts"),
+        Topic(
+            "ops.alerts.v1",
+            "tenant",
+            ("OPS_ALERT",),
+            WEEK_MS,
+            "none",
+            outside_producers=True,
+            description="windowed alerts of the monitor, which writes them itself: no transaction stands behind them",
+        ),
     )
 }
 
@@ -261,7 +273,7 @@ RULES = Group(
 
 ONBOARDING = Group(
     "onboarding",
-    ("onboarding.commands.v1",),
+    ("onboarding.commands.v1", STEP_REPLIES),
     inbox="forever",
     description="moves onboarding instances; its inbox rows are durable, so an offset moved back repeats nothing",
 )
@@ -290,11 +302,6 @@ GROUPS: dict[str, Group] = {
     )
 }
 
-SENDERS: dict[str, Sender] = {
-    sender.source: sender
-    for sender in (
-        Sender("casestream", frozenset({"engine"}), internal=True, work_item_source="WORKFLOW_ENGINE"),
-        Sender("casestream.rules", frozenset({"agent", "rule-runner"}), work_item_source="RULE"),
-        Sender("casestream.import", frozenset({"import"}), work_item_source="IMPORT"),
-    )
-}
+# What the role `monitor` counts, and where it tells what passed a limit.
+MONITORED_TOPICS = ("onboarding.events.v1", "rules.executions.v1")
+ALERTS_TOPIC = "ops.alerts.v1"

@@ -21,6 +21,7 @@ from schemas.entities import (
 from schemas.envelope import CloudEvent
 from schemas.errors import UndecodableMessage, UnknownMessageType
 from schemas.models import Payload
+from schemas.monitoring import OpsAlert
 from schemas.onboarding import (
     Advance,
     CancelInstance,
@@ -34,6 +35,7 @@ from schemas.onboarding import (
     WorkflowEventTold,
 )
 from schemas.rule_events import RuleRunFinished, StartRule
+from schemas.steps import StepReplied, StepRequested
 from schemas.work_items import (
     ApplyAction,
     CreateWorkItem,
@@ -140,11 +142,14 @@ MODELS: dict[str, type[Payload]] = {
         ReopenInstance,
         InstanceStatusChanged,
         WorkflowEventTold,
+        StepRequested,
+        StepReplied,
         StoreSnapshot,
         RemoveCase,
         CaseSnapshotStored,
         CaseCommandRefused,
         AuditHeadSigned,
+        OpsAlert,
     )
 }
 

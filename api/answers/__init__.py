@@ -39,7 +39,7 @@ from api.answers.mappings import (
     TableChangeView,
     TablePlan,
 )
-from api.answers.onboarding import OnboardingMoved, OnboardingStatus
+from api.answers.onboarding import OnboardingMoved, OnboardingStatus, StepAnswered
 from api.answers.outgoing import (
     NotificationPage,
     NotificationsRead,
@@ -152,6 +152,7 @@ __all__ = [
     "StateChange",
     "StateHistoryPage",
     "StatusView",
+    "StepAnswered",
     "TableChangeView",
     "TablePlan",
     "TaxonomyAnswer",

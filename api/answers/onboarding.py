@@ -1,6 +1,7 @@
 """Answers about journeys."""
 
 from datetime import datetime
+from uuid import UUID
 
 from api.answers.building_blocks import Answer
 from schemas.workflow_events import Status
@@ -29,3 +30,13 @@ class OnboardingStatus(Answer):
     expires_at: datetime | None
     ended_at: datetime | None
     next_actions: list[str]
+
+
+class StepAnswered(Answer):
+    """A call of a step and whether this answer counted: `applied` is false when it had one before."""
+
+    effect_id: UUID
+    instance_id: str
+    step: int
+    attempt: int
+    applied: bool

@@ -118,6 +118,12 @@ async def take_next(
     return [claimed_of(row, row["request"]) for row in sorted(rows, key=lambda row: int(row["seq"]))]
 
 
+async def find_effect(conn: Connection, tenant_id: str, effect_id: UUID) -> ClaimedEffect | None:
+    """An effect as it stands, without its request and without a lock; `attempt` 0: nobody has called yet."""
+    row = await queries.read_effect(conn, tenant_id=tenant_id, effect_id=effect_id)
+    return None if row is None else claimed_of(row, None)
+
+
 async def record(conn: Connection, outbox: Outbox, wiring: Wiring, judged: Sequence[Judged]) -> list[Outcome]:
     """Write what calls came to, if their leases are still the caller's, and everything that follows from it.
 

@@ -14,6 +14,8 @@ ACTORS: Mapping[str, frozenset[Actor]] = {
 }
 MAY_BEGIN = frozenset({"customer", "agent", "supervisor", "admin"})
 MAY_LOOK = MAY_BEGIN | {"viewer"}
+# Services behind steps, which answer what they were asked and may nothing else.
+MAY_COMPLETE = frozenset({"step-handler", "engine"})
 
 
 def actors_of_roles(roles: Collection[str]) -> frozenset[Actor]:

@@ -36,9 +36,13 @@ class Sealed:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """What a call carries besides its order. `result`: what the forward step gave, for its undo; or a person's other input."""
+    """What a call carries besides its order. `result`: what the forward step gave, for its undo; or a person's other input.
+
+    `target`: whom a handler outside is reached by.
+    """
 
     handler_kind: HandlerKind
+    target: Mapping[str, Any] | None = None
     case: Sealed | None = None
     result: Sealed | None = None
 
@@ -69,6 +73,7 @@ def request_of(instance: Instance, order: RunStep, planned: Planned) -> dict[str
         "idempotencyId": str(step_id(instance.tenant_id, instance.id, order.step)),
         "case": planned.case.as_json() if planned.case else None,
         "result": planned.result.as_json() if planned.result else None,
+        **({} if planned.target is None else {"target": planned.target}),
     }
 
 

@@ -8,6 +8,8 @@ from datetime import datetime
 
 from domain.onboarding.performing import TIMER
 from domain.onboarding.publishing import ordered
+from domain.onboarding.waiting import TIMER as CALL
+from domain.onboarding.waiting import Overdue
 from domain.outbox import Outbox
 from domain.timers.timer import Fired, Handler, Timer
 from runtime.sql import Connection
@@ -22,7 +24,7 @@ class Firing:
 
     @property
     def handlers(self) -> dict[str, Handler]:
-        return {TIMER: self.fire}
+        return {TIMER: self.fire, CALL: Overdue(self._outbox).fire}
 
     async def fire(self, conn: Connection, timers: Sequence[Timer], now: datetime) -> Sequence[Fired]:
         """Order TimerFired for each."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from schemas.flows import Actor, FlowDefinition, State, Transition
+from schemas.flows import Actor, FlowDefinition, Handler, State, Transition
 
 
 class FlowKey(NamedTuple):
@@ -22,6 +22,7 @@ class Flow:
     states: Mapping[str, State]
     moves: Mapping[tuple[str, str], Transition]
     automatic: Mapping[str, Transition]
+    handlers: Mapping[str, Handler]
 
     @property
     def key(self) -> FlowKey:
@@ -47,7 +48,8 @@ def compile_flow(definition: FlowDefinition) -> Flow:
         moves.setdefault((transition.from_state, transition.action), transition)
         if "SYSTEM" in transition.actors:
             automatic.setdefault(transition.from_state, transition)
-    return Flow(definition, {state.name: state for state in definition.states}, moves, automatic)
+    states = {state.name: state for state in definition.states}
+    return Flow(definition, states, moves, automatic, {handler.name: handler for handler in definition.handlers})
 
 
 def flows_of(*definitions: FlowDefinition) -> dict[FlowKey, Flow]:

@@ -14,6 +14,7 @@ from domain.onboarding import batch
 from domain.onboarding.calls import command_of
 from domain.onboarding.definitions import FollowedFlows
 from domain.onboarding.sealing import RESULT, Keys, key_place, open_words
+from domain.onboarding.waiting import Waits, begin_waiting, is_waiting, unsendable
 from domain.outbox import Outbox
 from runtime.keys.ring import KeyPlace
 from runtime.sql import Connection
@@ -29,8 +30,9 @@ class InstanceFold:
     async def __call__(self, conn: Connection, outcomes: Sequence[Outcome], now: datetime) -> None:
         """Fold these outcomes into their instances, in order."""
         secrets = await self._keys.secrets([place for one in outcomes if (place := _place(one)) is not None])
+        ended, waits = _sorted(outcomes, secrets)
         messages = [
-            batch.engine_message(one.tenant_id, command_of(one, _given(one, secrets)), str(one.effect_id)) for one in outcomes
+            batch.engine_message(one.tenant_id, command_of(one, _given(one, secrets)), str(one.effect_id)) for one in ended
         ]
         states = await batch.load(conn, self._keys, self._flows, messages)
         rulings = []
@@ -39,6 +41,22 @@ class InstanceFold:
             states[message.key] = ruling.state
             rulings.append(ruling)
         await batch.save(conn, self._outbox, self._keys, self._flows, rulings, now)
+        await begin_waiting(conn, self._outbox, waits, now)
+
+
+def _sorted(outcomes: Sequence[Outcome], secrets: dict[UUID, bytes]) -> tuple[list[Outcome], list[Waits]]:
+    """Those that ended, and those whose answer is still to come."""
+    ended, waits = list[Outcome](), list[Waits]()
+    for one in outcomes:
+        if not is_waiting(one):
+            ended.append(one)
+        elif _place(one) is None:
+            waits.append(Waits(one))
+        elif (said := _given(one, secrets)) is None:
+            ended.append(unsendable(one))
+        else:
+            waits.append(Waits(one, said))
+    return ended, waits
 
 
 def _place(outcome: Outcome) -> KeyPlace | None:

@@ -9,18 +9,21 @@ from datetime import datetime
 
 from domain.onboarding.history import Recorded
 from domain.onboarding.instance import Instance
-from domain.outbox import OutboxEvent
+from domain.outbox import Origin, OutboxEvent
 from schemas.onboarding import (
     CancelInstance,
     InstanceStatusChanged,
     ReopenInstance,
     ReviewDecided,
+    StepFailed,
     TimerFired,
     WorkflowEventTold,
 )
+from schemas.steps import StepRequested
 
 TOPIC = "onboarding.events.v1"
 COMMANDS = "onboarding.commands.v1"
+REQUESTS = "onboarding.step-requests.v1"
 AGGREGATE = "onboarding"
 _SHOWN = ("state", "action", "step", "attempt", "phase", "code")
 
@@ -47,7 +50,7 @@ def told(
 
 
 def ordered(
-    command: TimerFired | ReviewDecided | CancelInstance | ReopenInstance,
+    command: TimerFired | ReviewDecided | CancelInstance | ReopenInstance | StepFailed,
     tenant_id: str,
     by: str,
     now: datetime,
@@ -63,6 +66,20 @@ def ordered(
         occurred_at=now,
         created_by=by,
         causation=causation,
+    )
+
+
+def requested(request: StepRequested, tenant_id: str, source: str, now: datetime) -> OutboxEvent:
+    """What a handler behind Kafka is asked, under the call's id: a call that is made again is known by it."""
+    return OutboxEvent(
+        topic=REQUESTS,
+        tenant_id=tenant_id,
+        aggregate=AGGREGATE,
+        aggregate_id=request.instance_id,
+        payload=request,
+        occurred_at=now,
+        created_by="system:onboarding",
+        origin=Origin(source, request.effect_id),
     )
 
 

@@ -67,6 +67,14 @@ def no_such_step(instance: Instance, step: str) -> Rejected:
     return _about(instance, "UnknownStep", f"instance {instance.id} has no step {step[:60]}")
 
 
+def no_such_call(effect_id: object) -> Rejected:
+    return Rejected("StepCallNotFound", f"There is no call {effect_id} of a handler that answers from outside")
+
+
+def not_called_yet(effect_id: object) -> Rejected:
+    return Rejected("StepNotCalled", f"complete call {effect_id}: nobody was called with it yet; answer what you were asked")
+
+
 def no_such_task(instance: Instance, task: int | None) -> Rejected:
     return _about(instance, "UnknownTask", f"instance {instance.id} has no review task {task}")
 

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from domain.effects.effect import Outcome
+from domain.onboarding.asking import target_document
 from domain.onboarding.calls import Planned, Sealed
 from domain.onboarding.flow import Flow
 from domain.onboarding.history import WORDS, Recorded, recorded
@@ -151,9 +152,10 @@ async def _ordered(conn: Connection, steps: Sequence[Step], cases: dict[Key, Cas
         for order in step.decided.orders:
             planned = None
             if isinstance(order, RunStep):
-                kinds = {handler.name: handler.kind for handler in step.flow.definition.handlers}
+                declared = step.flow.handlers.get(order.handler)
                 planned = Planned(
-                    kinds.get(order.handler, "python"),
+                    declared.kind if declared else "python",
+                    target_document(declared) if declared else None,
                     Sealed(case.version, case.sealed) if case.sealed else None,
                     results.get((step.of, order.input_from or 0, order.undoes or 0)),
                 )

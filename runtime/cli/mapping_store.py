@@ -1,4 +1,4 @@
-"""`casestream mapping import | export | versions | publish | disable | ddl | check-path`: mappings in the database.
+"""`casestream mapping import | export | versions | publish | disable | ddl | check-path | blind-index | reveal`, on a database.
 
 Changes run as cs_scan, which belongs to no tenant, as mappings do. The commands about files alone are in
 `runtime.cli.mapping`, on the same `app`.
@@ -26,6 +26,7 @@ from runtime.cli.blind_index import look_up
 from runtime.cli.exits import ExitCode
 from runtime.cli.mapping import app
 from runtime.cli.path_check import check_path
+from runtime.cli.reveal import reveal_column
 from runtime.postgres import TRANSIENT, open_pool
 from runtime.settings import Settings
 from runtime.sql import Connection
@@ -231,3 +232,4 @@ def _show_changed(changed: list[Changed]) -> None:
 
 app.command("check-path")(check_path)
 app.command("blind-index")(look_up)
+app.command("reveal")(reveal_column)

@@ -1,7 +1,7 @@
 """What each role consists of: the one place that wires doors to processes.
 
 A role is `api`, `relay`, `workers`, `effects`, `timers`, a group (`work-items`, `cases`, `entities`, `workflow-engine`,
-`onboarding`, `saga`), `projections` (every table version), `ddl`, or one table version by its group's name.
+`onboarding`, `saga`), `projections` (every table version), `monitor`, `ddl`, or one table version by its group's name.
 
 Nothing of a role is imported before it is asked for, so that a process carries only what it runs.
 """
@@ -80,8 +80,7 @@ def _effects(settings: Settings, number: int, stop: asyncio.Event) -> list[Part]
     from workers.senders.step_python import PythonSteps, load_handlers
 
     async def run() -> None:
-        # One ring: a handler's answer is sealed with a key that the transaction which folds it finds near.
-        async with open_key_ring(settings) as keys, open_senders(settings) as senders:
+        async with open_key_ring(settings) as keys, open_senders(settings, keys) as senders:
             steps = PythonSteps(load_handlers(settings.onboarding.handlers), keys)
             await work(settings, stop, [*senders, steps], with_onboarding(settings, keys))
 
@@ -188,6 +187,13 @@ def _saga(settings: Settings, number: int, stop: asyncio.Event) -> list[Part]:
     return [_member(settings, Saga(Outbox(settings.ce_source)), number, stop)]
 
 
+def _monitor(settings: Settings, number: int, stop: asyncio.Event) -> list[Part]:
+    from processors.monitor.app import Monitor
+
+    monitor = Monitor(settings, stop)
+    return [Part("monitor", "scan", monitor.run, lambda: monitor.ready)]
+
+
 def _member(settings: Settings, processor: "Processor[Any, Any]", number: int, stop: asyncio.Event) -> Part:
     """A group's member under its static name: a restart under the same name moves no partition."""
     from processors.shell import GroupMember
@@ -215,5 +221,6 @@ ROLES: dict[str, Build] = {
     "effects": _effects,
     "timers": _timers,
     "workers": _workers,
+    "monitor": _monitor,
     "ddl": _ddl,
 }

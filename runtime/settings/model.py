@@ -129,6 +129,18 @@ class OnboardingSettings(BaseModel):
         description="Python modules whose HANDLERS run steps; the default one belongs to the flows of the release.",
     )
     wait_seconds: float = Field(2, ge=0, le=10, description="How long a request waits for the outcome of a sync step.")
+    addresses: list[Annotated[str, Field(pattern=r"^[^/=]+/[^/=]+=https?://[!-~]+$")]] = Field(
+        [], description="As `flow/handler=url`: where steps of kind http are called here, instead of where the flow says."
+    )
+
+
+class MonitorSettings(_Section):
+    """When the monitor tells `ops.alerts.v1`: counts of one tenant above which somebody should look."""
+
+    recoveries_per_hour: int = Field(10, ge=1, le=1_000_000, description="Recoveries of instances of one flow (S2).")
+    sla_breaches_per_hour: int = Field(100, ge=1, le=1_000_000, description="Expired waits of one flow.")
+    failed_runs_per_hour: int = Field(20, ge=1, le=1_000_000, description="Failed runs of one rule.")
+    events_per_minute: int = Field(60_000, ge=1, le=10_000_000, description="Events of one topic that is watched.")
 
 
 class RuleSettings(_Section):
@@ -302,6 +314,7 @@ class Settings(BaseSettings):
     effects: EffectSettings = EffectSettings()
     rules: RuleSettings = RuleSettings()
     onboarding: OnboardingSettings = OnboardingSettings()
+    monitor: MonitorSettings = MonitorSettings()
     housekeeping: HousekeepingSettings = HousekeepingSettings()
     health: HealthSettings = HealthSettings()
     keys: KeySettings = KeySettings()

@@ -1,32 +1,47 @@
-"""The senders of a process: every external kind, with a pool and a key ring of their own for tenants' secrets."""
+"""The senders of a process: every kind that leaves it, with a pool and a key ring of their own for tenants' secrets."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from domain.effects.effect import Sender
+from domain.onboarding.sealing import Keys
 from runtime.keys.ring import open_key_ring
 from runtime.outbound import open_outbound
 from runtime.postgres import open_pool
 from runtime.settings import Settings
 from workers.senders.email import EmailSender
 from workers.senders.secrets_access import stored_secrets
+from workers.senders.signed_calls import SignedCalls
+from workers.senders.step_http import HttpSteps
+from workers.senders.step_kafka import KafkaSteps
 from workers.senders.webhook import WebhookSender
 
 _CONNECTIONS = 4
 
 
 @asynccontextmanager
-async def open_senders(settings: Settings) -> AsyncIterator[Sequence[Sender]]:
-    """Open until the block ends. Raises ConfigurationError."""
+async def open_senders(settings: Settings, steps: Keys | None = None) -> AsyncIterator[Sequence[Sender]]:
+    """Open until the block ends. Raises ConfigurationError. `steps`: the ring for steps, where they are called.
+
+    What a handler gave is sealed with a key that the transaction which folds it finds near, if they share a ring.
+    """
     pool = await open_pool(settings, "worker", size=_CONNECTIONS, reset=False)
     try:
         async with open_key_ring(settings) as keys:
             with open_outbound(settings.outbound) as outbound:
-                webhooks = WebhookSender(outbound, stored_secrets(pool, keys), _now)
-                yield (EmailSender(settings.smtp, _now), webhooks)
+                calls = SignedCalls(outbound, stored_secrets(pool, keys), _now)
+                outgoing: list[Sender] = [EmailSender(settings.smtp, _now), WebhookSender(calls)]
+                if steps is not None:
+                    outgoing += [HttpSteps(calls, steps, _addresses(settings)), KafkaSteps(steps)]
+                yield outgoing
     finally:
         await pool.close()
+
+
+def _addresses(settings: Settings) -> dict[str, str]:
+    said = [text.partition("=") for text in settings.onboarding.addresses]
+    return {handler: url for handler, _, url in said}
 
 
 def _now() -> datetime:

@@ -8,25 +8,22 @@
 | returns something else, or more than 256 kB | refused: the same call would give the same, and nobody knows what was done |
 """
 
-import json
-from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 from uuid import UUID
 
 from domain.effects.effect import Answer, Call, Done, Refused, Retry
+from domain.onboarding.asking import Words
 from domain.onboarding.calls import KIND
 from domain.onboarding.handlers import Handler, NotDone, StepCall, StepResult
-from domain.onboarding.sealing import CASE, EVENT, RESULT, Keys, key_place, open_words, seal_words
-from runtime.keys.ring import Subject
+from domain.onboarding.sealing import Keys
 from runtime.logging import get_logger
 from schemas.errors import ConfigurationError, DecryptionFailed
+from workers.senders.step_answers import given_up
+from workers.senders.step_words import ERASED, done, opened
 
 log = get_logger(__name__)
-
-RESULT_BYTES = 256 * 1024
 
 
 def load_handlers(modules: Iterable[str]) -> dict[str, Handler]:
@@ -46,14 +43,6 @@ def load_handlers(modules: Iterable[str]) -> dict[str, Handler]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Words:
-    """What was opened for a call."""
-
-    case: Mapping[str, Any]
-    result: Mapping[str, Any] | None
-
-
 class PythonSteps:
     """The sender of kind `step-python`."""
 
@@ -69,9 +58,9 @@ class PythonSteps:
         if handler is None:
             return Refused("handler-unknown", {"retryable": False, "unknown": False})
         try:
-            words = await self._open(call.tenant_id, request)
+            words = await opened(self._keys, call.tenant_id, request)
         except DecryptionFailed:
-            return Refused("erased", {"retryable": False, "unknown": False})
+            return ERASED
         try:
             given = await handler(_call_of(call.tenant_id, request, words))
         except NotDone as error:
@@ -81,43 +70,16 @@ class PythonSteps:
             # Its text may be about a person: only the class is told.
             log.warning("handler raised", kind=request["handler"], tenant_id=call.tenant_id, aggregate_id=request["instanceId"])
             return Retry(type(error).__name__)
-        return await self._answer(call, (call.tenant_id, request["subject"]), given)
+        return await self._answer(call, given)
 
-    async def _open(self, tenant_id: str, request: Mapping[str, Any]) -> _Words:
-        subject = (tenant_id, request["subject"])
-        sealed = {name: b64decode(one["sealed"]) for name in ("case", "result") if (one := request[name]) is not None}
-        if not sealed:
-            return _Words({}, None)
-        secrets = await self._keys.secrets([key_place(subject, content) for content in sealed.values()])
-        opened = {
-            name: open_words(secrets, subject, kind, request["instanceId"], request[name]["number"], sealed[name])
-            for name, kind in (("case", CASE), ("result", EVENT))
-            if name in sealed
-        }
-        return _Words(opened.get("case", {}), (opened.get("result") or {}).get("data"))
-
-    async def _answer(self, call: Call, subject: Subject, given: object) -> Answer:
+    async def _answer(self, call: Call, given: object) -> Answer:
         result = given if isinstance(given, StepResult) else StepResult(given) if isinstance(given, Mapping) else None
         if result is None:
-            return Done() if given is None else Refused("result-no-mapping")
-        try:
-            size = len(json.dumps(result.data, ensure_ascii=False, allow_nan=False).encode())
-        except (TypeError, ValueError):
-            return Refused("result-no-json")
-        if size > RESULT_BYTES:
-            return Refused("result-too-large")
-        detail: dict[str, Any] = {} if result.outcome is None else {"outcome": result.outcome}
-        if not result.data:
-            return Done(detail)
-        key = (await self._keys.current([subject])).get(subject)
-        if key is None:
-            # Erased meanwhile: it was done, and nothing of it is kept.
-            return Done(detail)
-        sealed = seal_words(key, subject, RESULT, str(call.effect_id), 0, dict(result.data))
-        return Done({**detail, "subject": subject[1], "sealed": b64encode(sealed).decode()})
+            return Done() if given is None else given_up("result-no-mapping", unknown=True)
+        return await done(self._keys, call, result)
 
 
-def _call_of(tenant_id: str, request: Mapping[str, Any], words: _Words) -> StepCall:
+def _call_of(tenant_id: str, request: Mapping[str, Any], words: Words) -> StepCall:
     return StepCall(
         tenant_id=tenant_id,
         instance_id=request["instanceId"],

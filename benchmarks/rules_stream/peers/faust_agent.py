@@ -39,7 +39,7 @@ effect = EFFECT.format(*(f"${number}" for number in range(1, 7)))
 clock = Clock()
 
 
-@app.agent(source)  # type: ignore[untyped-decorator]
+@app.agent(source)
 async def leads(stream: Any) -> None:
     conn = await asyncpg.connect(DATABASE_URL)
     async for value in stream:

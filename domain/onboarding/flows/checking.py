@@ -4,12 +4,12 @@
 |---|---|
 | names that are said twice or lead nowhere | nobody would know which one counts |
 | states that cannot be reached, or have no way to an end | an instance would never come, or never leave |
-| handlers that are not declared or not installed | the step would become an incident |
+| handlers that are not declared or not installed, topics and secrets that are not there | the step would become an incident |
 | steps with effects and no compensation | the saga could not undo them |
 | decisions, automatic transitions and limits that contradict each other | something would never happen, or never end |
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from pydantic import ValidationError
@@ -20,7 +20,8 @@ from domain.onboarding.flows.problems import Problem
 from domain.onboarding.flows.reaching import Way, endless, leading_to, reached, ways
 from domain.onboarding.reviewing import ACTIONS
 from domain.shape_words import Sentences, words_of
-from schemas.flows import FlowDefinition, Sla, Transition
+from schemas.flows import FlowDefinition, Handler, Sla, Transition
+from schemas.registry import STEP_REQUESTS
 
 
 def check_document(document: Any, installed: frozenset[str] | None = None) -> tuple[FlowDefinition | None, list[Problem]]:
@@ -151,6 +152,28 @@ def _handlers(definition: FlowDefinition, installed: frozenset[str] | None) -> I
         if installed is not None and handler.kind == "python" and handler.name not in installed:
             params = {"name": handler.name, "known": ", ".join(sorted(installed)) or "none"}
             yield Problem(place, "handler-not-installed", params)
+        yield from _address(handler, ("handlers", number))
+
+
+def _address(handler: Handler, place: Place) -> Iterator[Problem]:
+    if handler.kind == "http" and handler.url is None:
+        yield Problem((*place, "name"), "no-url", {"name": handler.name})
+    if handler.url is not None and not handler.url.startswith("https:"):
+        yield Problem((*place, "url"), "url-not-https", {"url": handler.url})
+    if handler.topic != STEP_REQUESTS:
+        yield Problem((*place, "topic"), "unknown-topic", {"name": handler.topic, "known": STEP_REQUESTS})
+
+
+def named_secrets(definition: FlowDefinition) -> set[str]:
+    """The secrets that handlers are signed with by name."""
+    return {handler.secret for handler in definition.handlers if handler.secret is not None}
+
+
+def unknown_secrets(definition: FlowDefinition, known: Collection[str]) -> Iterator[Problem]:
+    """Those that the tenant does not have."""
+    for number, handler in enumerate(definition.handlers):
+        if handler.secret is not None and handler.secret not in known:
+            yield Problem(("handlers", number, "secret"), "unknown-secret", {"name": handler.secret})
 
 
 def _moves(definition: FlowDefinition) -> Iterator[Problem]:
@@ -230,6 +253,10 @@ _OF_FLOWS: Sentences = {
     "on_failure": (
         "say review or to; without onFailure a step that gives up becomes an incident",
         "hãy ghi review hoặc to; không có onFailure thì bước thất bại thành sự cố",
+    ),
+    "not_of_kind": (
+        "{names}: not for a handler of kind {kind}",
+        "{names}: không dùng cho handler loại {kind}",
     ),
     "no_handler": (
         "{names}: only for a transition with a handler",

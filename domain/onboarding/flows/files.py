@@ -1,7 +1,7 @@
 """Flow definitions from YAML files, one version in each, with everything that is wrong and its line."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from domain.lined_yaml import LinedYaml, read_lined
@@ -80,6 +80,12 @@ def _read(path: Path, installed: frozenset[str] | None) -> FlowFile:
         return FlowFile(name, None, (Finding(name, line, Problem((), "not-utf8")),), LinedYaml())
 
 
+def with_problems(file: FlowFile, problems: Iterable[Problem]) -> FlowFile:
+    """The file with what was found besides, each at its line."""
+    found = [Finding(file.name, file.page.line_of(problem.place), problem) for problem in problems]
+    return replace(file, findings=tuple(sorted((*file.findings, *found), key=_by_line)))
+
+
 def _unlike_others(file: FlowFile, first: dict[tuple[str, int], str]) -> FlowFile:
     if file.definition is None:
         return file
@@ -87,9 +93,9 @@ def _unlike_others(file: FlowFile, first: dict[tuple[str, int], str]) -> FlowFil
     other = first.setdefault((flow, version), file.name)
     if other == file.name:
         return file
-    problem = Problem(("version",), "version-twice", {"flow": flow, "version": str(version), "other": other})
-    finding = Finding(file.name, file.page.line_of(problem.place), problem)
-    return FlowFile(file.name, file.definition, tuple(sorted((*file.findings, finding), key=_by_line)), file.page)
+    return with_problems(
+        file, [Problem(("version",), "version-twice", {"flow": flow, "version": str(version), "other": other})]
+    )
 
 
 def _by_line(finding: Finding) -> tuple[int, str]:

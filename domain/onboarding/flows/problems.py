@@ -36,7 +36,9 @@ def errors(problems: Iterable[Problem]) -> list[Problem]:
     return [problem for problem in problems if problem.severity == "error"]
 
 
-WARNINGS = frozenset({"never-taken", "sla-unused", "attempt-beyond-total", "handler-unused", "reminder-unordered"})
+WARNINGS = frozenset(
+    {"never-taken", "sla-unused", "attempt-beyond-total", "handler-unused", "reminder-unordered", "no-url", "url-not-https"}
+)
 
 # code -> (English, Vietnamese). The names in braces are the problem's params.
 SENTENCES: Mapping[str, tuple[str, str]] = {
@@ -83,6 +85,22 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
     "handler-not-installed": (
         "there is no installed python handler {name}; installed are {known}",
         "chưa cài handler python {name}; đã cài {known}",
+    ),
+    "no-url": (
+        "handler {name} has no url: it can be called only where the setting CASESTREAM_ONBOARDING__ADDRESSES names one",
+        "handler {name} không có url: chỉ gọi được khi thiết lập CASESTREAM_ONBOARDING__ADDRESSES nêu địa chỉ",
+    ),
+    "url-not-https": (
+        "{url} is no https: it is called on a developer's machine only, and denied elsewhere",
+        "{url} không phải https: chỉ gọi được trên máy phát triển, nơi khác sẽ bị từ chối",
+    ),
+    "unknown-topic": (
+        "no handler can be asked on topic {name}; there is {known}",
+        "không thể gửi yêu cầu qua topic {name}; hiện có {known}",
+    ),
+    "unknown-secret": (
+        "the tenant has no secret {name}: set it with casestream secret set, or leave it out for webhook_signing",
+        "tenant không có secret {name}: hãy đặt bằng casestream secret set, hoặc bỏ đi để dùng webhook_signing",
     ),
     "handler-unused": ("handler {name} is declared and not used", "handler {name} được khai báo nhưng không dùng"),
     "no-compensation": (

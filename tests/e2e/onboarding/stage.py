@@ -67,8 +67,8 @@ class Stage:
         )
 
     @asynccontextmanager
-    async def running(self, seconds: float = 0.0, **settings: str) -> AsyncIterator[asyncio.subprocess.Process]:
-        """One process with every role, ended with the block."""
+    async def running(self, seconds: float = 0.0, *more: str, **settings: str) -> AsyncIterator[asyncio.subprocess.Process]:
+        """One process with every role, and these, ended with the block."""
         environment = {
             **os.environ,
             **environ_for(self.database, self.kafka),
@@ -80,7 +80,14 @@ class Stage:
             **settings,
         }
         child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "runtime.cli", "run", *ROLES, env=environment, stderr=(self.book.parent / "log").open("ab")
+            sys.executable,
+            "-m",
+            "runtime.cli",
+            "run",
+            *ROLES,
+            *more,
+            env=environment,
+            stderr=(self.book.parent / "log").open("ab"),
         )
         try:
             yield child

@@ -22,7 +22,7 @@ from outbox_relay import relay
 from processors.work_items import WorkItems
 from schemas.envelope import CloudEvent, caused_by, from_kafka, to_headers
 from schemas.onboarding import InstanceStatus, InstanceStatusChanged
-from schemas.registry import SENDERS, Sender
+from schemas.senders import SENDERS, Sender
 from schemas.work_items import ApplyAction, CreateWorkItem, WorkItemCreated, WorkItemStatusChanged
 from tests.e2e.shell.harness import at, create_group_topics, event, execute, member, produce, rows, settings_for
 from tests.infrastructure.databases import ClonedDatabase

@@ -24,6 +24,7 @@ ROLES = (
     "rule-reader",
     "rule-editor",
     "customer",
+    "step-handler",
     "nonsense",
     "ADMIN",
 )
@@ -123,6 +124,7 @@ async def test_an_object_of_another_tenant_does_not_exist(served: Served) -> Non
         "/cancel": None,
         "/workflows/{rule_id}": {"rule": {}},
         "/read": None,
+        "/complete": {},
     }
     for route in ABOUT_AN_OBJECT:
         assert route.roles is not None

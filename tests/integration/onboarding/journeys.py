@@ -7,6 +7,7 @@ from typing import Any
 
 import asyncpg
 
+from domain.effects.effect import Sender
 from domain.effects.wiring import Wiring
 from domain.onboarding import batch
 from domain.onboarding.calls import KIND, OWNER
@@ -35,6 +36,7 @@ class Journeys:
     ring: KeyRing
     handlers: dict[str, Handler] = field(default_factory=lambda: dict(HANDLERS))
     flows: FollowedFlows = field(default_factory=lambda: FollowedFlows(released_flows()))
+    outside: list[Sender] = field(default_factory=list)
     _ids: Any = field(default_factory=lambda: itertools.count(1))
 
     async def tell(self, *commands: Command, by: str = "ann", actors: frozenset[Actor] = USER) -> list[batch.Ruling]:
@@ -71,7 +73,8 @@ class Journeys:
         scan: asyncpg.Pool = await self.world.pool("scan")
         worker: asyncpg.Pool = await self.world.pool("worker")
         told = replace_settings(settings)
-        return EffectsWorker(told, scan, worker, [PythonSteps(self.handlers, self.ring)], self.wiring())
+        senders = [PythonSteps(self.handlers, self.ring), *self.outside]
+        return EffectsWorker(told, scan, worker, senders, self.wiring())
 
     async def pass_time(self, interval: str) -> None:
         """Move the one clock that SQL reads."""

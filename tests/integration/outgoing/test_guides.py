@@ -25,7 +25,7 @@ def blocks(page: str, language: str) -> str:
     return "\n".join(re.sub(rf"^{indent}", "", block, flags=re.MULTILINE) for indent, block in found)
 
 
-@pytest.mark.parametrize("page", ["send-a-webhook", "rotate-a-secret", "configure-mail"])
+@pytest.mark.parametrize("page", ["send-a-webhook", "rotate-a-secret", "configure-mail", "write-a-step-handler"])
 async def test_a_guides_commands_work_in_one_shell(
     page: str, pools: dict[str, asyncpg.Pool], database: ClonedDatabase, keys_database: ClonedDatabase, tmp_path: Path
 ) -> None:
@@ -38,6 +38,8 @@ async def test_a_guides_commands_work_in_one_shell(
         **key_environment(database),
     }
     shell, script = ["bash", "-euo", "pipefail"], blocks(page, "sh")
+    if page == "write-a-step-handler":
+        (tmp_path / "payouts.v1.yaml").write_text(blocks(page, "yaml"))
     done = subprocess.run(shell, input=script, env=environ, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "canary-7f3a" not in done.stdout + done.stderr

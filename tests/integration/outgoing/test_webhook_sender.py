@@ -22,6 +22,7 @@ from schemas.errors import DecryptionFailed, TransientError
 from schemas.outgoing import PAYLOAD_BYTES, WebhookRequest
 from tests.integration.outgoing.conftest import Clock
 from tests.integration.outgoing.receivers import Receiver, Visit, in_turn, receiver, reply
+from workers.senders.signed_calls import SignedCalls
 from workers.senders.webhook import WebhookSender
 
 OLD, NEW = as_signing_secret(b"o" * 32), as_signing_secret(b"n" * 32)
@@ -42,7 +43,7 @@ def secrets(**values: str | tuple[str, ...]) -> Any:
 def sender(at: Receiver, clock: Clock, known: Any = None, limits: Limits | None = None) -> WebhookSender:
     policy = Policy(development=frozenset({("127.0.0.1", at.port)}))
     outbound = Outbound(policy, limits or Limits(1, 2), trusting(None, "CA"), resolve=SystemResolver())
-    return WebhookSender(outbound, known or secrets(webhook_signing=NEW), clock)
+    return WebhookSender(SignedCalls(outbound, known or secrets(webhook_signing=NEW), clock))
 
 
 def call(at: Receiver, effect_id: UUID | None = None, attempt: int = 1, **request: Any) -> Call:

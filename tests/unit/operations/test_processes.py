@@ -73,7 +73,7 @@ def test_children_are_the_roles_with_their_numbers_and_ports() -> None:
     made = {child.name: child for child in children(settings, {"work-items": 2, "relay": 0}, wait=True)}
 
     groups = ["cases-0", "entities-0", "workflow-engine-0", "onboarding-0", "saga-0"]
-    others = [*groups, "projections-0", "effects-0", "timers-0", "workers-0", "ddl-0"]
+    others = [*groups, "projections-0", "effects-0", "timers-0", "workers-0", "monitor-0", "ddl-0"]
     assert list(made) == ["api-0", "work-items-0", "work-items-1", *others]
     assert made["work-items-1"].arguments == ["run", "work-items", "--number", "1", "--tied", "--wait"]
-    assert [child.environment["CASESTREAM_HEALTH__PORT"] for child in made.values()] == [str(9100 + n) for n in range(13)]
+    assert [child.environment["CASESTREAM_HEALTH__PORT"] for child in made.values()] == [str(9100 + n) for n in range(14)]

@@ -3,11 +3,13 @@
 import re
 from pathlib import Path
 
+from domain.onboarding.waiting import NO_ANSWER
 from runtime.outbound.addresses import DENIED
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs" / "reference" / "outcomes.md").read_text()
-SENDERS = ("workers/senders/webhook.py", "workers/senders/email.py", "workers/senders/mail.py")
+SENDERS = tuple(f"workers/senders/{name}.py" for name in "webhook signed_calls email mail".split())
+STEPS = tuple(f"workers/senders/step_{name}.py" for name in "answers http kafka python words".split())
 # Beginnings of codes that end in a number or a reason.
 OPEN_ENDED = ("http-", "network-", "denied-", "sender-", "contents-", "recipient-", "relay-login-")
 
@@ -32,6 +34,16 @@ def test_every_code_of_a_sender_is_explained() -> None:
     assert len(codes) > 15
     assert {code for code in codes if not re.search(rf"`{re.escape(code)}[`A-Za-z-]", PAGE)} == set()
     assert all(f"`{code}" in PAGE for code in OPEN_ENDED)
+
+
+def test_every_code_of_a_step_is_explained() -> None:
+    source = "".join((ROOT / name).read_text() for name in (*STEPS, "domain/onboarding/asking.py"))
+    codes = set(re.findall(r'(?:Refused|given_up)\("([a-z-]+)"', source)) | set(
+        re.findall(r'return "(result-[a-z-]+)"', source)
+    )
+    codes |= {NO_ANSWER, "result-too-large", "unknown-outcome"}
+    assert len(codes) > 9
+    assert {code for code in codes if f"`{code}`" not in PAGE} == set()
 
 
 def test_every_failure_of_the_network_is_explained() -> None:

@@ -21,8 +21,8 @@ from schemas.registry import (
     TOPICS,
     dead_letter_topics,
     dlt_topic,
-    sender,
 )
+from schemas.senders import sender
 from schemas.types import MODELS, parse, places
 
 TIME = "2026-01-02T03:04:05Z"

@@ -20,7 +20,7 @@ ENTITY = "entity_type"
 # Written by outsiders and by this house: entity changes per type, and commands, which carry no number.
 SHARED = {"crm.entity.events", "work-items.commands.v1", "onboarding.commands.v1"}
 # No event of theirs has a number: whose key they use is a matter of order alone.
-UNNUMBERED = {"rules.executions.v1"}
+UNNUMBERED = {"rules.executions.v1", "onboarding.step-requests.v1"}
 
 
 class Written(NamedTuple):

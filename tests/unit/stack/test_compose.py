@@ -28,6 +28,7 @@ ROLES = (
     "effects",
     "timers",
     "workers",
+    "monitor",
     "ddl",
 )
 ONE_SHOTS = ("migrate", "topics", "issuer", "keks")

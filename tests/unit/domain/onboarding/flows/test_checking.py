@@ -6,8 +6,8 @@ from random import Random
 
 import pytest
 
-from domain.onboarding.flows.checking import check
-from domain.onboarding.flows.files import DEFAULT, read_directory, read_files, read_text
+from domain.onboarding.flows.checking import check, named_secrets, unknown_secrets
+from domain.onboarding.flows.files import DEFAULT, read_directory, read_files, read_text, with_problems
 from domain.onboarding.flows.problems import SENTENCES, WARNINGS, errors
 from tests.unit.domain.onboarding.definitions import random_definition
 
@@ -191,3 +191,55 @@ def test_random_definitions_are_sound_but_for_undeclared_handlers() -> None:
     for seed in range(200):
         found = errors(check(random_definition(Random(seed))))
         assert {problem.code for problem in found} <= {"unknown-handler", "unreachable", "no-way-out"}
+
+
+OUTSIDE = """\
+flow: small
+version: 1
+initial: A
+states:
+  - {name: A}
+  - {name: B, end: completed}
+transitions:
+  - {from: A, action: NEXT, to: B, actors: [USER], handler: pay, compensation: UNDO_PAY}
+  - {from: A, action: ASK, to: B, actors: [USER], handler: ask, compensation: UNDO_PAY}
+handlers:
+  - name: pay
+    kind: http
+    url: http://payments.example.com/
+    secret: pay_signing
+  - {name: UNDO_PAY, kind: http}
+  - name: ask
+    kind: kafka
+    topic: no.such.topic
+"""
+
+
+@pytest.mark.requirement("WF-11")
+def test_what_a_handler_outside_lacks_is_told_with_its_line() -> None:
+    file = read_text(OUTSIDE, "x.yaml")
+    assert file.definition is not None
+    assert named_secrets(file.definition) == {"pay_signing"}
+    found = with_problems(file, unknown_secrets(file.definition, {"other"}))
+    assert [(one.line, one.problem.code, one.problem.severity) for one in found.findings] == [
+        (13, "url-not-https", "warning"),
+        (14, "unknown-secret", "error"),
+        (15, "no-url", "warning"),
+        (18, "unknown-topic", "error"),
+    ]
+    assert with_problems(file, unknown_secrets(file.definition, {"pay_signing"})).findings == file.findings
+
+
+@pytest.mark.parametrize(
+    ("line", "told_names"),
+    [
+        ("{name: x, url: 'https://a.example'}", "url"),
+        ("{name: x, kind: kafka, secret: s}", "secret"),
+        ("{name: x, kind: http, topic: t}", "topic"),
+        ("{name: x, input: [a], answerWithin: 1h}", "answerWithin, input"),
+    ],
+)
+def test_a_handler_says_only_what_its_kind_has(line: str, told_names: str) -> None:
+    (shape,) = [one for one in read_text(GOOD + f"  - {line}\n", "x").findings if one.problem.code == "shape"]
+    assert shape.line == 13
+    assert shape.problem.sentence().startswith(f"{told_names}: not for a handler of kind")

@@ -32,7 +32,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.005, 0.05
 
 async def start_onboarding(request: DoorRequest, body: StartBody) -> Response:
     """Begin a journey on the newest version of its flow, which it keeps."""
-    engine, caller = _engine(request), request.caller()
+    engine, caller = engine_of(request), request.caller()
     user_id = body.user_id or caller.user_id
     if body.data is not None:
         await warm(engine.keys, caller.tenant_id, user_id)
@@ -52,7 +52,7 @@ async def start_onboarding(request: DoorRequest, body: StartBody) -> Response:
 
 async def act_on_onboarding(request: DoorRequest, instance_id: InstanceId, body: ActionBody) -> Response:
     """Take an action. Needs an Idempotency-Key, since the same action again would be another step."""
-    matched, engine, caller = if_match(request), _engine(request), request.caller()
+    matched, engine, caller = if_match(request), engine_of(request), request.caller()
     if matched is not None and body.expected_version not in (None, matched):
         raise Problem("InvalidIfMatch", "If-Match and expectedVersion name different versions; send one of them.")
     expected = body.expected_version if matched is None else matched
@@ -110,7 +110,7 @@ async def _is_async(conn: Connection, request: DoorRequest, instance: Instance) 
     if step is None:
         return False
     key = (instance.tenant_id, FlowKey(instance.flow, instance.flow_version))
-    flow = (await _engine(request).flows.read(conn, [key])).get(key)
+    flow = (await engine_of(request).flows.read(conn, [key])).get(key)
     move = flow.moves.get((step.state, step.action)) if flow else None
     return step.status != "running" or move is None or move.mode == "async"
 
@@ -130,14 +130,15 @@ async def _next_actions(conn: Connection, request: DoorRequest, instance: Instan
     if not instance.waits:
         return []
     key = (instance.tenant_id, FlowKey(instance.flow, instance.flow_version))
-    flow = (await _engine(request).flows.read(conn, [key])).get(key)
+    flow = (await engine_of(request).flows.read(conn, [key])).get(key)
     actors = actors_of_roles(request.principal.roles)
     if instance.user_id != request.principal.user_id:
         actors = actors - {"USER"}
     return list(flow.actions(instance.state, actors)) if flow else []
 
 
-def _engine(request: DoorRequest) -> Engine:
+def engine_of(request: DoorRequest) -> Engine:
+    """What moves instances here. Raises Problem TemporarilyUnavailable."""
     door = request.door
     if door.keys is None:
         raise Problem("TemporarilyUnavailable", "This process has no keys, so it takes no data about persons.")

@@ -153,6 +153,18 @@ CATALOGUE: dict[str, ProblemType] = {
     "ActorNotAllowed": ProblemType(403, "The action is for somebody else"),
     "StepInProgress": ProblemType(409, "A step is under way"),
     "InstanceEnded": ProblemType(409, "The journey has ended"),
+    "FlowNotFound": ProblemType(404, "There is no such flow or version"),
+    "HistoryTooLong": ProblemType(409, "The history is too long for a request"),
+    "FourEyes": ProblemType(403, "Somebody else must approve"),
+    # reviews
+    "ReviewNotFound": ProblemType(404, "There is no such review task"),
+    "ReviewClosed": ProblemType(409, "The task was decided or withdrawn"),
+    "ReviewTaken": ProblemType(409, "The task is not the caller's"),
+    "ReviewNotReady": ProblemType(409, "The task's work item is still being made"),
+    "NotInGroup": ProblemType(403, "The task belongs to a group of others"),
+    "FieldNotEditable": ProblemType(422, "A field may not be edited"),
+    "InvalidDecision": ProblemType(400, "The decision is not allowed here"),
+    "UnknownTask": ProblemType(404, "The journey has no such review task"),
     # cases
     "CaseNotFound": ProblemType(404, "There is no such case or version"),
     "UnknownCaseClass": ProblemType(422, "No case can be of this class"),

@@ -18,12 +18,14 @@ from api.conditions import etag, if_match
 from api.door import DoorRequest, json_answer
 from api.inputs import Cursor, Limit
 from api.onboarding import engine_of
-from api.onboarding_admin_inputs import ApprovalBody, BulkRetryBody, InputBody, OfCause, OfKind, OrderBody
+from api.onboarding_admin_inputs import ApprovalBody, BulkRetryBody, EventNumber, InputBody, OfCause, OfKind, OrderBody
 from api.onboarding_inputs import InstanceId
 from api.problems import Problem
+from api.reasons import reason_of
 from api.transactions import transaction
 from api.views import Position, Row, answer_page, view_of
 from domain.onboarding import supervising, troubles
+from domain.onboarding.reasons import read_reason
 from domain.onboarding.turn import Decided, Outcome
 from runtime.sql import Connection
 from schemas.errors import Rejected
@@ -119,6 +121,17 @@ async def retry_onboarding_incidents(request: DoorRequest, body: BulkRetryBody) 
             "results": [_tried(asdict(one)) for one in tried],
         }
     )
+
+
+async def read_onboarding_reason(request: DoorRequest, instance_id: InstanceId, event_number: EventNumber) -> Response:
+    """The reason that an event gives, as it was written. Needs Access-Reason; who read it stands in the audit log."""
+    why, engine = reason_of(request), engine_of(request)
+
+    async def effect(conn: Connection) -> Response:
+        found = await read_reason(conn, engine.keys, request.caller(), instance_id, event_number, why)
+        return request.refuse(found) if isinstance(found, Rejected) else json_answer(found)
+
+    return await request.in_transaction(effect)
 
 
 async def _ordered(request: DoorRequest, command: supervising.Order) -> Response:

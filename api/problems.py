@@ -154,6 +154,7 @@ CATALOGUE: dict[str, ProblemType] = {
     "StepInProgress": ProblemType(409, "A step is under way"),
     "InstanceEnded": ProblemType(409, "The journey has ended"),
     "FlowNotFound": ProblemType(404, "There is no such flow or version"),
+    "ReasonNotFound": ProblemType(404, "There is no such event, or it gives no reason"),
     "HistoryTooLong": ProblemType(409, "The history is too long for a request"),
     "FourEyes": ProblemType(403, "Somebody else must approve"),
     # reviews

@@ -18,6 +18,16 @@ class InstanceOperated(Answer):
     changed: bool
 
 
+class ReasonGiven(Answer):
+    """Why somebody ordered or decided something."""
+
+    number: int
+    at: datetime
+    type: str
+    by: str | None
+    reason: str
+
+
 class TriedIncident(Answer):
     """What became of one instance of a bulk order."""
 

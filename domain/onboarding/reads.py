@@ -93,6 +93,14 @@ async def timeline(
     ]
 
 
+async def get_said(conn: Connection, tenant_id: str, instance_id: str, number: int) -> Row:
+    """One event with its sealed words. Raises NotFound."""
+    row = await queries.find_said(conn, tenant_id=tenant_id, id=instance_id, number=number)
+    if row is None:
+        raise NotFound(f"Event {number} of instance {instance_id} not found")
+    return dict(row)
+
+
 def lane_of(event_type: str, payload: Row) -> Lane:
     """Who made it happen."""
     if event_type == "ACTION_ACCEPTED":

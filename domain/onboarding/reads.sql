@@ -45,6 +45,12 @@ from workflow_event
 where tenant_id = :tenant_id and instance_id = :id and sequence_number < :before
 order by sequence_number desc limit :size;
 
+-- name: find_said^
+-- One event with what was said in it, sealed, and under whose key.
+select e.event_type, e.payload, e.data, e.created_at, i.user_id
+from workflow_event e join onboarding_instance i using (tenant_id, instance_id)
+where e.tenant_id = :tenant_id and e.instance_id = :id and e.sequence_number = :number;
+
 -- name: list_attempts
 -- The latest attempts of the latest steps, in order.
 select * from (

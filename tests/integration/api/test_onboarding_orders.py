@@ -29,6 +29,27 @@ async def test_a_cancel_is_recorded_with_its_reason_sealed_and_its_author_audite
     assert CANARY not in event["payload"] + rows[0]["detail"]
 
 
+@pytest.mark.requirement("WF-15", "IN-12")
+async def test_a_reason_is_opened_again_for_who_says_why_and_for_nobody_once_the_person_is_erased(served: Served) -> None:
+    await card(served, "i-1", user="ann")
+    await ordered(served, f"{ADMIN}/i-1/cancel", {"reason": f"{CANARY} called"})
+    (event,) = await served.rows("select sequence_number from workflow_event where event_type = 'CANCEL_REQUESTED'")
+    path = f"{ADMIN}/i-1/reasons/{event['sequence_number']}"
+    asking = served.headers(("operator",), user="oper", access_reason="complaint 7")
+    answer = await served.client.get(path, headers=asking)
+    assert (answer.status_code, answer.json()["by"], answer.json()["reason"]) == (200, "oper", f"{CANARY} called")
+    (read,) = await served.rows("select actor, reason from audit_log where action = 'onboarding.read-reason'")
+    assert (read["actor"], read["reason"]) == ("oper", "complaint 7")
+    assert (await served.client.get(path, headers=served.headers(("operator",)))).json()["error"] == "ReasonRequired"
+    assert (await served.client.get(f"{ADMIN}/i-1/reasons/1", headers=asking)).json()["error"] == "ReasonNotFound"
+    await served.rows(
+        "insert into shredded_subjects (tenant_id, subject_id, shred_id, ordered_at, requested_by, reason)"
+        " values ('north', 'ann', gen_random_uuid(), now(), 'op', 'r')"
+    )
+    erased = await served.client.get(path, headers=asking)
+    assert (erased.status_code, erased.json()["error"]) == (410, "SubjectErased")
+
+
 @pytest.mark.requirement("WF-15")
 async def test_an_order_that_does_not_fit_is_refused_with_what_would(served: Served) -> None:
     await card(served, "i-1")

@@ -1,4 +1,4 @@
-"""A reason that somebody gave for an order or a decision, opened again for who says why he asks. Nothing else is opened here."""
+"""A reason that somebody gave for an order or a decision, opened again for who says why he asks. Nothing else is opened."""
 
 import json
 from typing import Any

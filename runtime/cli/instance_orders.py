@@ -1,4 +1,4 @@
-"""`casestream instance dashboard | cancel | retry | mark-compensated | propose-input | approve-input`: what operators order.
+"""`casestream instance dashboard | reason | cancel | retry | mark-compensated | ...`: what operators see and order.
 
 The same orders as under /admin/onboarding, with the same audit entries; the person at the terminal acts as admin.
 """
@@ -7,12 +7,13 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from domain.onboarding import overview, supervising
 from domain.onboarding.commands import Engine
+from domain.onboarding.reasons import read_reason
 from domain.onboarding.turn import Decided, Outcome
 from runtime.cli import operating, output
 from runtime.cli.exits import ExitCode
@@ -30,6 +31,26 @@ __all__ = ["app"]
 def dashboard(tenant: OfTenant) -> None:
     """What is under way and where, what ended within a day, recoveries and incidents per hour."""
     output.show_record(within(tenant, lambda conn, _: overview.dashboard(conn, tenant)))
+
+
+@app.command("reason")
+def reason_of(
+    which: Which,
+    tenant: OfTenant,
+    number: Annotated[int, typer.Argument(min=1, help="Number of the event, from `timeline`.")],
+    why: Annotated[str, typer.Option("--reason", help="Why you read it; goes to the audit log.")],
+) -> None:
+    """Why somebody ordered or decided something, as he wrote it."""
+
+    async def work(in_tenant: Within, engine: Engine) -> dict[str, Any] | Rejected:
+        async with in_tenant() as conn:
+            return await read_reason(conn, engine.keys, terminal(tenant), which, number, why)
+
+    found = asyncio.run(with_engine(tenant, work))
+    if isinstance(found, Rejected):
+        refuse(found)
+    else:
+        output.show_record(found)
 
 
 @app.command("cancel")
@@ -93,11 +114,16 @@ def give(tenant: str, order: Callable[[Connection, Engine], Awaitable[Outcome]])
 def told(outcome: Outcome) -> None:
     """Where the instance stands now, or why not; exit code 1 for a refusal."""
     if isinstance(outcome, Rejected):
-        output.remark(f"casestream: {outcome.code}: {outcome.message}")
-        raise typer.Exit(ExitCode.FAILED)
+        refuse(outcome)
     instance = outcome.instance
     changed = isinstance(outcome, Decided)
     output.show_record({"instance": instance.id, "status": instance.status, "state": instance.state, "changed": changed})
+
+
+def refuse(rejected: Rejected) -> NoReturn:
+    """A business "no" and exit code 1."""
+    output.remark(f"casestream: {rejected.code}: {rejected.message}")
+    raise typer.Exit(ExitCode.FAILED)
 
 
 def _ordered(tenant: str, command: supervising.Order) -> None:

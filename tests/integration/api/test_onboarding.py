@@ -70,6 +70,7 @@ async def test_a_customer_starts_his_own_journey_and_sees_no_other(served: Serve
     assert (foreign.status_code, foreign.json()["error"]) == (404, "InstanceNotFound")
     assert (await act(served, begun.json()["instanceId"], user="binh")).status_code == 404
     assert (await start(served, {"userId": "binh"})).status_code == 403
+    assert (await start(served, {"userId": "an"})).status_code == 201
     assert (await start(served, {"userId": "binh"}, roles=("agent",))).status_code == 201
 
 

@@ -64,6 +64,9 @@ async def test_an_operator_sees_retries_and_cancels_and_the_audit_log_names_him(
     assert [(one["instance_id"], one["result"]) for one in tried] == [("i-1", "retried"), ("i-2", "retried")]
     assert "InvalidTransition" in await casestream("instance", "retry", "i-1", "--reason", "x", expect=1)
     assert (await casestream("instance", "cancel", "i-2", "--reason", "x"))["status"] == "CANCELED"
+    timeline = await casestream("instance", "timeline", "i-2")
+    number = next(entry["number"] for entry in timeline if entry["type"] == "CANCEL_REQUESTED")
+    assert (await casestream("instance", "reason", "i-2", str(number), "--reason", "complaint 7"))["reason"] == "x"
     # The first account is made, and its undo fails.
     await journeys.tell(
         StepSucceeded(instance_id="i-1", step="1", attempt=2, effect_id="e"), actors=ENGINE

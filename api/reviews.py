@@ -13,10 +13,12 @@ from api.onboarding import engine_of
 from api.onboarding_admin_inputs import ApproveBody, DecisionBody, InQueue, ReassignBody
 from api.onboarding_orders import operated
 from api.problems import problem_of
+from api.reasons import reason_of
 from api.transactions import transaction
 from api.views import Position, Row, answer_page, view_of
 from domain.onboarding import review_tasks
 from domain.onboarding.commands import warm
+from domain.onboarding.review_fields import read_fields
 from runtime.sql import Connection
 from schemas.errors import Rejected
 from schemas.onboarding import Decision
@@ -45,6 +47,18 @@ async def get_review(request: DoorRequest, work_item_id: WorkItemId) -> Response
 
     async def effect(conn: Connection) -> Response:
         return json_answer(await _seen(conn, request, str(work_item_id)))
+
+    return await request.in_transaction(effect)
+
+
+async def read_review_fields(request: DoorRequest, work_item_id: WorkItemId) -> Response:
+    """The fields that the reviewer may edit, as they are now. Needs Access-Reason; who read them stands in the audit log."""
+    why, engine, caller = reason_of(request), engine_of(request), request.caller()
+
+    async def effect(conn: Connection) -> Response:
+        task = await review_tasks.find_task(conn, caller.tenant_id, str(work_item_id), caller.user_id)
+        found = await read_fields(conn, engine.keys, caller, task, why)
+        return request.refuse(found) if isinstance(found, Rejected) else json_answer({"fields": found})
 
     return await request.in_transaction(effect)
 

@@ -1,6 +1,7 @@
 """Answers to operators' orders about journeys, and about review tasks (IN-9)."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from api.answers.building_blocks import Answer
@@ -95,3 +96,9 @@ class ReviewPage(Answer):
 
     items: list[ReviewView]
     next_cursor: str | None
+
+
+class ReviewFields(Answer):
+    """By name, the fields that the reviewer may edit; null: nothing is known of one."""
+
+    fields: dict[str, Any]

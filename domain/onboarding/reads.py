@@ -101,6 +101,12 @@ async def get_said(conn: Connection, tenant_id: str, instance_id: str, number: i
     return dict(row)
 
 
+async def find_case(conn: Connection, tenant_id: str, instance_id: str) -> Row | None:
+    """The sealed case of an instance; None: nothing was said yet."""
+    row = await queries.find_case(conn, tenant_id=tenant_id, id=instance_id)
+    return None if row is None else dict(row)
+
+
 def lane_of(event_type: str, payload: Row) -> Lane:
     """Who made it happen."""
     if event_type == "ACTION_ACCEPTED":

@@ -51,6 +51,10 @@ select e.event_type, e.payload, e.data, e.created_at, i.user_id
 from workflow_event e join onboarding_instance i using (tenant_id, instance_id)
 where e.tenant_id = :tenant_id and e.instance_id = :id and e.sequence_number = :number;
 
+-- name: find_case^
+-- What is known of the person by now, sealed.
+select version, case_data from flw_case where tenant_id = :tenant_id and case_id = :id;
+
 -- name: list_attempts
 -- The latest attempts of the latest steps, in order.
 select * from (

@@ -97,7 +97,7 @@ async def list_queue(
 async def claim(conn: Connection, outbox: Outbox, caller: Caller, work_item_id: str) -> Rejected | None:
     """Take a task from the queue. Raises NotFound."""
     task = await find_task(conn, caller.tenant_id, work_item_id, caller.user_id)
-    if (refusal := _may_not(task, caller, "claim") or _may_not_assign(task)) is not None:
+    if (refusal := may_not(task, caller, "claim") or _may_not_assign(task)) is not None:
         return refusal
     if task.assignee_id == caller.user_id:
         return None
@@ -107,7 +107,7 @@ async def claim(conn: Connection, outbox: Outbox, caller: Caller, work_item_id: 
 async def release(conn: Connection, outbox: Outbox, caller: Caller, work_item_id: str) -> Rejected | None:
     """Put a task back into the queue. Raises NotFound."""
     task = await find_task(conn, caller.tenant_id, work_item_id, caller.user_id)
-    refusal = _may_not(task, caller, "release") or _may_not_assign(task) or _not_holding(task, caller)
+    refusal = may_not(task, caller, "release") or _may_not_assign(task) or _not_holding(task, caller)
     if refusal is not None or task.assignee_id is None:
         return refusal
     edited = await work_items.edit_fields(
@@ -119,7 +119,7 @@ async def release(conn: Connection, outbox: Outbox, caller: Caller, work_item_id
 async def reassign(conn: Connection, outbox: Outbox, caller: Caller, work_item_id: str, assignee: str) -> Rejected | None:
     """Give a task to another member of the group. Raises NotFound."""
     task = await find_task(conn, caller.tenant_id, work_item_id, caller.user_id, assignee)
-    refusal = _may_not(task, caller, "reassign") or _may_not_assign(task) or _not_holding(task, caller)
+    refusal = may_not(task, caller, "reassign") or _may_not_assign(task) or _not_holding(task, caller)
     if refusal is not None:
         return refusal
     if assignee not in task.members or assignee == task.user_id:
@@ -139,7 +139,7 @@ async def decide(
 ) -> Outcome:
     """Approve, reject or return, with the named fields of the case as the reviewer read them. Raises NotFound."""
     task = await find_task(conn, caller.tenant_id, work_item_id, caller.user_id)
-    if (refusal := _may_not(task, caller, decision)) is not None:
+    if (refusal := may_not(task, caller, decision)) is not None:
         return refusal
     if task.assignee_id not in (None, caller.user_id) and MAY_LEAD.isdisjoint(caller.roles):
         return _taken(task)
@@ -166,7 +166,8 @@ async def _assign(conn: Connection, outbox: Outbox, caller: Caller, task: Task, 
     return outcome if isinstance(outcome, Rejected) else None
 
 
-def _may_not(task: Task, caller: Caller, what: str) -> Rejected | None:
+def may_not(task: Task, caller: Caller, what: str) -> Rejected | None:
+    """Why the caller has nothing to do with an open task, or None. `task` was asked about him."""
     if caller.user_id == task.user_id:
         return Rejected("PermissionDenied", f"{what} a review task: nobody reviews his own journey")
     if caller.user_id not in task.members and MAY_LEAD.isdisjoint(caller.roles):

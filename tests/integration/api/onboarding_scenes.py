@@ -51,9 +51,11 @@ async def failed_back(served: Served, instance_id: str) -> None:
     await told(served, _failure(instance_id, 3))
 
 
-async def reviewed(served: Served, instance_id: str, user: str = "ann", *, item: bool = True) -> str:
+async def reviewed(
+    served: Served, instance_id: str, user: str = "ann", *, item: bool = True, data: dict[str, Any] | None = None
+) -> str:
     """A customer whose card no machine can read: the id of the review task's work item, which `item` makes."""
-    start = StartInstance(instance_id=instance_id, flow="customer-onboarding", flow_version=1, user_id=user)
+    start = StartInstance(instance_id=instance_id, flow="customer-onboarding", flow_version=1, user_id=user, data=data)
     await told(served, start)
     advance = Advance(instance_id=instance_id, action="NEXT")
     await told(served, advance, by=user)

@@ -67,6 +67,22 @@ async def test_a_decision_with_edited_fields_resumes_the_journey_once(served: Se
     assert (await ordered(served, "/admin/replay/i-1", {}))[1]["sound"]
 
 
+@pytest.mark.requirement("IN-9", "IN-12")
+async def test_a_reviewer_reads_the_fields_that_he_may_edit_and_no_others_and_is_recorded(served: Served) -> None:
+    await join(served, "an")
+    item = await reviewed(served, "i-1", data={"fullName": "Ann", "phone": CANARY})
+    asking = served.headers(user="an", access_reason="task")
+    answer = await served.client.get(f"{REVIEWS}/{item}/fields", headers=asking)
+    assert (answer.status_code, answer.json()) == (200, {"fields": {"fullName": "Ann", "idNumber": None}})
+    (row,) = await served.rows("select actor, reason from audit_log where action = 'onboarding.read-fields'")
+    assert (row["actor"], row["reason"]) == ("an", "task")
+    assert (await served.client.get(f"{REVIEWS}/{item}/fields", headers=served.headers(user="an"))).status_code == 400
+    other = await served.client.get(f"{REVIEWS}/{item}/fields", headers=served.headers(user="dung", access_reason="x"))
+    assert (other.status_code, other.json()["error"]) == (403, "NotInGroup")
+    await _does(served, item, "approve", "an")
+    assert (await served.client.get(f"{REVIEWS}/{item}/fields", headers=asking)).json()["error"] == "ReviewClosed"
+
+
 @pytest.mark.requirement("IN-9")
 async def test_a_no_needs_a_reason_and_a_return_goes_where_the_definition_says(served: Served) -> None:
     await join(served, "an")

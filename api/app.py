@@ -20,7 +20,9 @@ from domain.cases.mapping.model import Graph
 from domain.cases.mapping_store import released_files
 from domain.cases.sealing import Keys
 from domain.incidents.resolve import RetryHandler
+from domain.onboarding.commands import Engine
 from domain.onboarding.definitions import FollowedFlows, released_flows
+from domain.onboarding.troubles import retry_handlers
 from domain.outbox import Outbox
 from runtime.enclosure import Enclosure
 from runtime.settings import Settings
@@ -44,17 +46,19 @@ def create_app(
     """
     app = FastAPI(title=description.TITLE, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     cursors = Cursors(cursor_key or os.urandom(32))
+    outbox, flows = Outbox(settings.ce_source), FollowedFlows(released_flows())
+    of_steps = retry_handlers(Engine(outbox, keys, flows)) if keys is not None else {}
     files = released_files() if classes is None else classes
     app.state.door = Door(
         settings,
         pool,
         verifier,
-        Outbox(settings.ce_source),
+        outbox,
         cursors,
-        retries or {},
+        {**(retries or {}), **of_steps},
         keys,
         FollowedClasses(files),
-        FollowedFlows(released_flows()),
+        flows,
         files,
         Enclosure(CHILD),
         statements_of,

@@ -66,6 +66,9 @@ class Door:
 StatementsOf = Callable[[TableSpec, int], Sequence[str]]
 
 
+Endpoint = Callable[..., Coroutine[Any, Any, Response]]
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """One operation.
@@ -77,7 +80,7 @@ class Route:
 
     method: str
     path: str
-    endpoint: Callable[..., Coroutine[Any, Any, Response]]
+    endpoint: Endpoint
     roles: frozenset[str] | None
     answer: Any
     status: int = 200

@@ -9,9 +9,11 @@ from typing import Any
 from api import answers, cases, directory, events, health, incidents, work_items
 from api.door import Route
 from api.mapping_routes import MAPPING_ROUTES
+from api.onboarding_admin_routes import ONBOARDING_ADMIN_ROUTES
 from api.onboarding_routes import ONBOARDING_ROUTES
 from api.outgoing_routes import outgoing_routes
 from api.rebuild_routes import REBUILD_ROUTES
+from api.review_routes import REVIEW_ROUTES
 from api.rule_routes import RULE_ROUTES
 from domain.cases.decisions import MAY_LIST as MAY_LIST_CASES
 from domain.cases.decisions import MAY_READ as MAY_READ_CASES
@@ -271,6 +273,8 @@ ROUTES: tuple[Route, ...] = (
     *MAPPING_ROUTES,
     *REBUILD_ROUTES,
     *ONBOARDING_ROUTES,
+    *ONBOARDING_ADMIN_ROUTES,
+    *REVIEW_ROUTES,
     Route("GET", "/livez", health.livez, None, answers.Health),
     Route("GET", "/readyz", health.readyz, None, answers.Health, responses=_NOT_READY),
     Route("GET", "/healthz", health.healthz, None, answers.Health, responses=_NOT_READY),

@@ -85,6 +85,7 @@ class ReviewDecided(Payload):
     task: Version | None = None
     edited_fields: Annotated[tuple[Code, ...], Field(max_length=100)] = ()
     data: dict[str, Any] | None = None
+    reason: Reason | None = None
 
 
 class CancelInstance(Payload):

@@ -176,6 +176,7 @@ class ReviewConcluded(_Event):
     decision: Decision
     by: Identifier
     data: Data | None = None
+    reason: Reason | None = None
 
 
 class ReminderSent(_Event):

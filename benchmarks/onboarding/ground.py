@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from domain.onboarding.decisions import decide
+from domain.onboarding.evolving import fold
 from domain.onboarding.flow import flows_of
 from domain.onboarding.history import Recorded, recorded
 from domain.onboarding.instance import Instance
@@ -67,3 +68,10 @@ def _given(instance: Instance | None, command: Command, history: list[Recorded])
     assert isinstance(outcome, Decided)
     history += recorded(outcome.events, len(history), command, ENGINE)
     return outcome.instance
+
+
+def fold_of(history: list[Recorded]) -> Instance:
+    """The instance behind a history."""
+    instance = fold(row.event for row in history)
+    assert instance is not None
+    return instance

@@ -9,6 +9,7 @@ ACTORS: Mapping[str, frozenset[Actor]] = {
     "customer": frozenset({"USER"}),
     "agent": frozenset({"OPERATOR", "REVIEWER"}),
     "supervisor": frozenset({"OPERATOR", "REVIEWER"}),
+    "operator": frozenset({"OPERATOR"}),
     "admin": frozenset({"OPERATOR", "REVIEWER"}),
     "engine": frozenset({"SYSTEM", "OPERATOR", "REVIEWER", "USER"}),
 }
@@ -16,6 +17,12 @@ MAY_BEGIN = frozenset({"customer", "agent", "supervisor", "admin"})
 MAY_LOOK = MAY_BEGIN | {"viewer"}
 # Services behind steps, which answer what they were asked and may nothing else.
 MAY_COMPLETE = frozenset({"step-handler", "engine"})
+MAY_REVIEW = frozenset({"agent", "supervisor", "admin"})
+# Whoever may also decide and give away tasks that others have, and of groups that he is no member of.
+MAY_LEAD = frozenset({"supervisor", "admin"})
+# What is under way, and stopping it.
+MAY_WATCH = frozenset({"operator", "supervisor", "admin"})
+MAY_OPERATE = frozenset({"operator", "admin"})
 
 
 def actors_of_roles(roles: Collection[str]) -> frozenset[Actor]:

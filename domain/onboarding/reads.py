@@ -3,20 +3,22 @@
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from domain.onboarding.folded import from_json
 from domain.onboarding.history import Recorded, read_cause
 from domain.onboarding.instance import Instance
 from runtime.sql import Connection, load_queries
 from schemas.errors import NotFound
-from schemas.workflow_events import EVENTS
+from schemas.workflow_events import EVENTS, Status
 
 queries = load_queries(Path(__file__).with_name("reads.sql"))
 
 Lane = Literal["user", "system", "timer", "effect", "compensation"]
 Row = dict[str, Any]
+STATUSES: list[str] = list(get_args(Status))
 _PAGE = 1_000
+_ENDLESS = 2**63 - 1
 _LANES: dict[str, Lane] = {
     "STEP_STARTED": "effect",
     "STEP_COMPLETED": "effect",
@@ -50,20 +52,35 @@ async def get_folded(conn: Connection, tenant_id: str, instance_id: str) -> Inst
     return from_json(folded.encode())
 
 
-async def list_instances(conn: Connection, tenant_id: str, *, status: str | None, page: int, size: int) -> list[Row]:
-    """A page of the tenant's instances, newest first; pages count from 0 (WF-15)."""
-    rows = await queries.list_instances(conn, tenant_id=tenant_id, status=status, size=size, skipped=page * size)
+async def list_instances(
+    conn: Connection, tenant_id: str, *, status: str | None = None, user_id: str | None = None, skipped: int = 0, size: int
+) -> list[Row]:
+    """Instances of the tenant, newest first (WF-15)."""
+    named = {"statuses": STATUSES if status is None else [status], "size": size, "skipped": skipped}
+    if user_id is not None:
+        rows = await queries.list_instances_of(conn, tenant_id=tenant_id, user_id=user_id, **named)
+    else:
+        rows = await queries.list_instances(conn, tenant_id=tenant_id, most=skipped + size, **named)
     return [dict(row) for row in rows]
 
 
-async def list_attempts(conn: Connection, tenant_id: str, instance_id: str) -> list[Row]:
-    """Every attempt of every step, in order."""
-    return [dict(row) for row in await queries.list_attempts(conn, tenant_id=tenant_id, id=instance_id)]
+async def list_attempts(conn: Connection, tenant_id: str, instance_id: str, *, most: int = 1_000) -> list[Row]:
+    """Attempts of steps, in order; of very many the latest."""
+    return [dict(row) for row in await queries.list_attempts(conn, tenant_id=tenant_id, id=instance_id, most=most)]
 
 
-async def timeline(conn: Connection, tenant_id: str, instance_id: str, *, after: int = 0, size: int = 100) -> list[Row]:
-    """A page of the history for people: number, time, lane, type and what the event says without a person's words."""
-    rows = await queries.list_events(conn, tenant_id=tenant_id, id=instance_id, after=after, size=size)
+async def timeline(
+    conn: Connection, tenant_id: str, instance_id: str, *, after: int | None = None, size: int = 100, newest: bool = False
+) -> list[Row]:
+    """A page of the history for people: number, time, lane, type and what the event says without a person's words.
+
+    `after`: the last number that was seen, in the page's direction.
+    """
+    named = {"tenant_id": tenant_id, "id": instance_id, "size": size}
+    if newest:
+        rows = await queries.list_newest_events(conn, **named, before=_ENDLESS if after is None else after)
+    else:
+        rows = await queries.list_events(conn, **named, after=after or 0)
     return [
         {
             "number": row["sequence_number"],
@@ -74,6 +91,20 @@ async def timeline(conn: Connection, tenant_id: str, instance_id: str, *, after:
         }
         for row in rows
     ]
+
+
+async def get_said(conn: Connection, tenant_id: str, instance_id: str, number: int) -> Row:
+    """One event with its sealed words. Raises NotFound."""
+    row = await queries.find_said(conn, tenant_id=tenant_id, id=instance_id, number=number)
+    if row is None:
+        raise NotFound(f"Event {number} of instance {instance_id} not found")
+    return dict(row)
+
+
+async def find_case(conn: Connection, tenant_id: str, instance_id: str) -> Row | None:
+    """The sealed case of an instance; None: nothing was said yet."""
+    row = await queries.find_case(conn, tenant_id=tenant_id, id=instance_id)
+    return None if row is None else dict(row)
 
 
 def lane_of(event_type: str, payload: Row) -> Lane:

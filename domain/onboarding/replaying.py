@@ -4,7 +4,9 @@ from dataclasses import dataclass, replace
 
 from domain.onboarding import reads
 from domain.onboarding.definitions import FollowedFlows
-from domain.onboarding.flow import FlowKey
+from domain.onboarding.flow import Flow, FlowKey
+from domain.onboarding.history import Recorded
+from domain.onboarding.instance import Instance
 from domain.onboarding.replay import Divergence, Replayed, replay
 from runtime.sql import Connection
 from schemas.workflow_events import WorkflowMigrated, WorkflowStarted
@@ -23,18 +25,39 @@ class Checked:
         return self.replayed.divergence is None and not self.row_differs
 
 
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """A stored instance with all that deciding it again needs."""
+
+    folded: Instance
+    history: list[Recorded]
+    known: dict[FlowKey, Flow]
+    lacking: FlowKey | None
+
+
 async def replay_instance(conn: Connection, flows: FollowedFlows, tenant_id: str, instance_id: str) -> Checked:
     """Replay one instance. Raises NotFound."""
+    return judge(await gather(conn, flows, tenant_id, instance_id))
+
+
+async def gather(conn: Connection, flows: FollowedFlows, tenant_id: str, instance_id: str) -> Gathered:
+    """Read what a replay needs. Raises NotFound."""
     folded = await reads.get_folded(conn, tenant_id, instance_id)
     history = [row async for row in reads.history(conn, tenant_id, instance_id)]
     versions = {row.event.flow_version for row in history if isinstance(row.event, WorkflowStarted | WorkflowMigrated)}
     keys = [(tenant_id, FlowKey(folded.flow, version)) for version in sorted(versions | {folded.flow_version})]
     known = await flows.read(conn, keys)
-    lacking = [key for key in keys if key not in known]
-    if lacking:
-        gone = Divergence(1, "", f"version {lacking[0][1].version} of {folded.flow}", "no such definition")
-        return Checked(instance_id, Replayed(0, 0, None, gone), row_differs=False)
-    replayed = replay(history, {key: flow for (_, key), flow in known.items()})
+    lacking = [key for _, key in keys if (tenant_id, key) not in known]
+    return Gathered(folded, history, {key: flow for (_, key), flow in known.items()}, lacking[0] if lacking else None)
+
+
+def judge(gathered: Gathered) -> Checked:
+    """Decide it again. Takes 15 s for a million events, and asks nobody."""
+    folded, lacking = gathered.folded, gathered.lacking
+    if lacking is not None:
+        gone = Divergence(1, "", f"version {lacking.version} of {folded.flow}", "no such definition")
+        return Checked(folded.id, Replayed(0, 0, None, gone), row_differs=False)
+    replayed = replay(gathered.history, gathered.known)
     again = replayed.instance
     same = again is not None and replace(again) == replace(folded)
-    return Checked(instance_id, replayed, row_differs=replayed.divergence is None and not same)
+    return Checked(folded.id, replayed, row_differs=replayed.divergence is None and not same)

@@ -51,4 +51,13 @@ def _on_step(turn: Turn, command: ReviewDecided, review: ReviewTask) -> Outcome:
 def _conclude(turn: Turn, command: ReviewDecided) -> None:
     task = command.task
     assert task is not None, "asked before"
-    turn.tell(ReviewConcluded(at=turn.now, task=task, decision=command.decision, by=turn.context.by, data=command.data))
+    turn.tell(
+        ReviewConcluded(
+            at=turn.now,
+            task=task,
+            decision=command.decision,
+            by=turn.context.by,
+            data=command.data,
+            reason=command.reason,
+        )
+    )

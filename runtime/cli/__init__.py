@@ -127,7 +127,7 @@ FAMILIES: dict[str, Family] = {
     "offsets": Family("runtime.cli.offsets:app", "Positions of groups: show, move, skip-gap; a dry run unless told otherwise."),
     "dlt": Family("runtime.cli.dead_letters:app", "Parked messages: list, show, redrive, discard."),
     "effect": Family("runtime.cli.effect:app", "Effects: list, show, retry, cancel."),
-    "incident": Family("runtime.cli.incident:app", "Incidents: list, show, resolve, retry."),
+    "incident": Family("runtime.cli.incident:app", "Incidents: list, show, resolve, retry, retry-all."),
     "mapping": Family(
         "runtime.cli.mapping_store:app",
         "Case classes and their mapping to columns: in files, in the database, on real records.",
@@ -135,7 +135,10 @@ FAMILIES: dict[str, Family] = {
     "projection": Family("runtime.cli.projection:app", "Table versions: rebuild, verify, switch, switch-back, retire."),
     "ddl": Family("runtime.cli.ddl:app", "Orders to the owner role: list, show, approve."),
     "case": Family("runtime.cli.case:app", "Cases: store, show, versions, remove."),
-    "instance": Family("runtime.cli.instance:app", "Onboarding: instances, their histories, and what operators do with them."),
+    "instance": Family(
+        "runtime.cli.instance_orders:app", "Onboarding: instances, their histories, and what operators do with them."
+    ),
+    "review": Family("runtime.cli.review:app", "Review tasks of onboarding: list, show, approve, reject, return."),
     "rule": Family(
         "runtime.cli.rule_explanations:app", "Rules of a tenant: in files, in the database, and what they would do."
     ),

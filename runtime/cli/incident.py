@@ -6,15 +6,22 @@ Kinds that can be tried again are in domain.operations.retries; every other inci
 import asyncio
 import getpass
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from typing import Annotated, Any
 from uuid import UUID
 
 import typer
 
 from domain.incidents.resolve import list_incidents, resolve_incidents, retry_incident, show_incident
+from domain.onboarding import troubles
+from domain.onboarding.commands import Engine
+from domain.onboarding.turn import Outcome
 from domain.operations.retries import RETRIES
 from runtime.cli import output
 from runtime.cli.exits import ExitCode
+from runtime.cli.instance import Within, with_engine
+from runtime.cli.instance_orders import terminal
+from runtime.cli.rule_access import OfTenant
 from runtime.postgres import open_pool
 from runtime.settings import Settings
 from schemas.errors import Rejected
@@ -66,6 +73,33 @@ def retry(incident_id: UUID) -> None:
         output.remark(f"casestream: {said.code}: {said.message}")
         raise typer.Exit(ExitCode.FAILED)
     output.show_record({"incident_id": incident_id, "said": said})
+
+
+@app.command("retry-all")
+def retry_all(
+    tenant: OfTenant,
+    fingerprint: Annotated[str, typer.Option(help="The cause, as `instance dashboard` shows it.")],
+    reason: Annotated[str, typer.Option(help="Why; sealed in each history.")],
+    kind: Annotated[troubles.Kind, typer.Option(help="What failed.")] = "step-failed",
+    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 100,
+) -> None:
+    """Retry every onboarding with this trouble, each by itself; a line for each says what became of it. Exit code 1 when none
+    was retried, 4 when some were."""
+
+    async def work(within: Within, engine: Engine) -> list[troubles.Tried]:
+        async def alone(order: troubles.Ordered) -> Outcome:
+            async with within() as conn:
+                return await order(conn)
+
+        async with within() as conn:
+            rows = await troubles.list_alike(conn, tenant, kind=kind, fingerprint=fingerprint, size=limit)
+        return await troubles.retry_all(rows, alone, engine, terminal(tenant), reason)
+
+    tried = asyncio.run(with_engine(tenant, work))
+    output.show_rows([asdict(one) for one in tried])
+    done = sum(one.result == "retried" for one in tried)
+    if done < len(tried):
+        raise typer.Exit(ExitCode.PARTLY if done else ExitCode.FAILED)
 
 
 def _within(act: Callable[[Any], Awaitable[Any]]) -> Any:

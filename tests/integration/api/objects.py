@@ -68,6 +68,8 @@ def known_objects(work_item_id: str, incident_id: str) -> dict[str, str]:
         "entity_type": "LEAD",
         "instance_id": "nobodys",
         "call_id": str(uuid.UUID(int=9)),
+        "flow_version": "v1",
+        "event_number": "1",
         # Ids that are nobody's: what exists is in tests/integration/api/test_rules.py.
         "rule_id": str(uuid.UUID(int=2)),
         "run_id": str(uuid.UUID(int=3)),

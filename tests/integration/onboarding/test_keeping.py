@@ -143,26 +143,3 @@ async def test_of_many_at_once_each_decision_meets_what_the_one_before_it_left(j
     assert len(accepted) == 1
     numbers = await journeys.world.look("select sequence_number from workflow_event order by 1")
     assert [row["sequence_number"] for row in numbers] == list(range(1, len(numbers) + 1))
-
-
-@pytest.mark.requirement("WF-2")
-@pytest.mark.parametrize(
-    ("query", "rows"),
-    [
-        ("SELECT * FROM onboarding_instance WHERE status = 'ACTIVE'", 1),
-        ("SELECT * FROM workflow_event WHERE instance_id = 'your-id' ORDER BY sequence_number", 3),
-        ("SELECT * FROM workflow_event WHERE event_type = 'SAGA_COMPENSATION'", 0),
-        ("SELECT * FROM workflow_event WHERE event_type = 'RECOVERY'", 0),
-        ("SELECT * FROM workflow_event WHERE event_type = 'VERSION_MARKER'", 0),
-        (
-            (
-                "SELECT COUNT(*) FROM workflow_event WHERE event_type = 'RECOVERY'"
-                " AND created_at > NOW() - INTERVAL '1 hour' HAVING COUNT(*) > 10"
-            ),
-            0,
-        ),
-    ],
-)
-async def test_the_documents_queries_run_as_they_are_printed(journeys: Journeys, query: str, rows: int) -> None:
-    await journeys.start("your-id")
-    assert len(await journeys.world.look(query)) == rows

@@ -9,7 +9,7 @@ from api.rebuild_routes import REBUILD_READERS, REBUILDERS
 from api.routes import ADMINS, EDITORS, OPERATORS, READERS, ROUTES
 from domain.cases.decisions import MAY_LIST, MAY_READ
 from domain.entities.accepting import MAY_PUBLISH
-from domain.onboarding.actors import MAY_BEGIN, MAY_COMPLETE, MAY_LOOK
+from domain.onboarding.actors import MAY_BEGIN, MAY_COMPLETE, MAY_LOOK, MAY_REVIEW, MAY_WATCH
 from domain.rules.commands import MAY_EDIT as MAY_EDIT_RULES
 from domain.rules.commands import MAY_READ as MAY_READ_RULES
 
@@ -25,6 +25,8 @@ WORDS = {
     REBUILD_READERS: "projection readers",
     MAY_BEGIN: "customers, agents",
     MAY_LOOK: "customers, agents, viewer",
+    MAY_WATCH: "watchers",
+    MAY_REVIEW: "reviewers",
     MAY_LIST: "readers, case readers",
     MAY_READ: "case readers",
     MAY_PUBLISH: "publishers",

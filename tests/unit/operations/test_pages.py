@@ -17,7 +17,7 @@ BOARD = json.loads((ROOT / "deploy/grafana/casestream.json").read_text())
 EXPRESSIONS = [rule["expr"] for rule in ALERTS] + [t["expr"] for panel in BOARD["panels"] for t in panel["targets"]]
 GUIDES = (
     "operate-groups", "redrive-parked-messages", "retry-failed-effects", "move-offsets", "rebuild-a-table", "restart-and-scale",
-    "runbook", "write-a-rule", "why-did-a-rule-not-fire",
+    "runbook", "write-a-rule", "why-did-a-rule-not-fire", "operate-onboarding",
 )  # fmt: skip
 
 # What PromQL brings itself, and the client library's own series.

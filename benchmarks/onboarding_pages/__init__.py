@@ -1,0 +1,1 @@
+"""How long the pages of onboarding take beside histories of millions of events."""

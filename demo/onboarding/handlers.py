@@ -1,4 +1,4 @@
-"""Handlers of a bank on a bad day: those of the release, but a first attempt may fail, and the bank's book has every call.
+"""Handlers of a bank on a bad day: a first attempt may fail, and the bank's book has every call.
 
 Which attempt meets which fault follows from its id. The book is a file, one line per call, so that a call counts that nobody
 heard the end of: `INSTANCE HANDLER IDEMPOTENCY-ID`.
@@ -18,7 +18,6 @@ from typing import Any
 from zlib import crc32
 
 from domain.onboarding.handlers import Handler, NotDone, StepCall, StepResult
-from workers.senders.sample_steps import HANDLERS as RELEASED
 
 BOOK = "CASESTREAM_DEMO_BANK_BOOK"
 FAULTS = {"answer lost": 10, "not done": 6, "slow": 4}
@@ -57,4 +56,29 @@ def _moody(handler: Handler) -> Handler:
     return call
 
 
-HANDLERS: Mapping[str, Handler] = {name: _moody(handler) for name, handler in RELEASED.items()}
+async def _done(step: StepCall) -> StepResult:
+    """Something was made, or undone; its number is that of the step, so that repeating it makes it once."""
+    return StepResult({step.handler: str(step.idempotency_id)})
+
+
+async def _read_card(step: StepCall) -> None:
+    if step.case.get("document") == "unreadable":
+        raise NotDone("unreadable", retryable=False)
+
+
+async def _aml(step: StepCall) -> StepResult:
+    return StepResult(outcome="REJECTED" if step.case.get("aml") == "hit" else None)
+
+
+async def _score(step: StepCall) -> StepResult:
+    return StepResult(outcome="REFUSED" if step.case.get("score") == "bad" else None)
+
+
+_DOES: Mapping[str, Handler] = {
+    "ekyc-check": _read_card,
+    "aml-check": _aml,
+    "credit-score": _score,
+    **dict.fromkeys(("verify-otp", "send-welcome", "create-account", "create-wallet", "activate-card", "reserve-funds"), _done),
+    **dict.fromkeys(("UNDO_ACCOUNT_CREATION", "UNDO_WALLET_CREATION", "UNDO_CARD_ACTIVATION", "UNDO_FUND_RESERVATION"), _done),
+}
+HANDLERS: Mapping[str, Handler] = {name: _moody(handler) for name, handler in _DOES.items()}

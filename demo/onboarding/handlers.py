@@ -19,7 +19,7 @@ from zlib import crc32
 
 from domain.onboarding.handlers import Handler, NotDone, StepCall, StepResult
 
-BOOK = "CASESTREAM_DEMO_BANK_BOOK"
+BOOK = "DEMO_BANK_BOOK"
 FAULTS = {"answer lost": 10, "not done": 6, "slow": 4}
 SLOW_SECONDS = 0.3
 

@@ -21,6 +21,17 @@ Role = Literal["api", "worker", "scan", "migrate"]
 # that is half open, and must not stand still with its lease, its partitions or its request (P5).
 ANSWER_SECONDS = 8.0
 
+# Every statement of a batch looks up keys that stand in an array. A plan made while a table was small, or by a guess at the
+# array's length, reads the whole table for each batch: a rebuild from the first event then slows down with every row.
+# And a plan that is made anew for each call costs more than most of these statements.
+KEY_LOOKUPS = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
+
 # What a retry can cure: the server or the network is away, a deadlock, a serialization failure, a time limit of the role.
 TRANSIENT = (
     asyncpg.PostgresConnectionError,

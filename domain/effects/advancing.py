@@ -63,10 +63,30 @@ async def advance(
         if not lines and all(kind in wiring.discreet for _, kind, _ in concerned):
             # They stand in no line and perform nothing without network here.
             return performed
-        ended = await _perform(conn, wiring, concerned, now)
+        due = await _find_due(conn, wiring, concerned)
+        ended = await _perform(conn, wiring, concerned, now) if due.internal else []
         performed += [one.outcome for one in ended]
-        if not ended and not await _fall_due(conn, wiring, concerned, lines):
+        if not ended and not await _fall_due(conn, wiring, concerned, lines, due):
             return performed
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """Of the concerned owners: whether something can be performed, whether something falls due in no line, and which lines."""
+
+    internal: bool
+    free: bool
+    lines: frozenset[OrderKey]
+
+
+async def _find_due(conn: Connection, wiring: Wiring, owners: set[OwnerKey]) -> _Due:
+    rows = await queries.find_due(conn, **owner_arrays(owners), internals=sorted(wiring.internals))
+    falling = [row for row in rows if row["state"] == "delayed"]
+    return _Due(
+        internal=any(row["internal"] for row in rows),
+        free=any(row["order_key"] is None for row in falling),
+        lines=frozenset((row["tenant_id"], row["order_key"]) for row in falling if row["order_key"] is not None),
+    )
 
 
 async def lock_owners(conn: Connection, wiring: Wiring, owners: set[OwnerKey]) -> None:
@@ -118,18 +138,17 @@ async def _finish(conn: Connection, ended: Sequence[Ended]) -> None:
         )
 
 
-async def _fall_due(conn: Connection, wiring: Wiring, owners: set[OwnerKey], lines: set[OrderKey]) -> bool:
+async def _fall_due(conn: Connection, wiring: Wiring, owners: set[OwnerKey], lines: set[OrderKey], due: _Due) -> bool:
     """Step 4; whether an internal kind can be performed because of it."""
-    arrays = owner_arrays(owners)
-    await queries.fall_due_without_key(conn, **arrays)
-    rows = await queries.list_keys_falling_due(conn, **arrays)
-    keys = lines | {(row["tenant_id"], row["order_key"]) for row in rows}
+    if due.free:
+        await queries.fall_due_without_key(conn, **owner_arrays(owners))
+    keys = lines | due.lines
     if not keys:
         return False
     await lock_keys(conn, dict.fromkeys(keys, 0))
-    named = key_arrays(keys)
-    heads = await queries.hand_over(conn, **named)
-    heads += await queries.fall_due_in_line(conn, **named, most=MOST_PER_KEY)
+    heads = await queries.hand_over(conn, **key_arrays(keys))
+    if due.lines:
+        heads += await queries.fall_due_in_line(conn, **key_arrays(due.lines), most=MOST_PER_KEY)
     lines.clear()
     return any(row["kind"] in wiring.internals for row in heads)
 

@@ -8,7 +8,7 @@ as in flight already.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from domain.effects.channels import Channel, ChannelKey, Limits, allot, circuit_after
@@ -22,10 +22,16 @@ reading = load_queries(Path(__file__).with_name("reading.sql"))
 Held = Mapping[tuple[str, UUID], int]
 
 
-async def has_work(conn: Connection, kinds: Sequence[str], life: float) -> bool:
-    """Whether a claim might find something: one statement, what idle workers ask."""
-    found: bool = await queries.has_work(conn, kinds=list(kinds), life=life)
-    return found
+class Work(NamedTuple):
+    """What a claim might find: calls that are due, and calls whose lease ran out."""
+
+    due: bool
+    expired: bool
+
+
+async def find_work(conn: Connection, kinds: Sequence[str], life: float) -> Work:
+    """One statement, what idle workers ask."""
+    return Work(*await queries.find_work(conn, kinds=list(kinds), life=life))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,28 +42,35 @@ class Claim:
     failing: frozenset[ChannelKey] = frozenset()
 
 
-async def claim(conn: Connection, kinds: Sequence[str], limits: Limits, places: int, *, owner: str, life: float) -> Claim:
-    """Lease up to `places` calls of these kinds for `life` seconds, in the caller's transaction."""
+async def claim(
+    conn: Connection, kinds: Sequence[str], limits: Limits, places: int, *, owner: str, life: float, expired: bool = True
+) -> Claim:
+    """Lease up to `places` calls of these kinds for `life` seconds, in the caller's transaction; `expired` ones among them."""
     if places <= 0 or not await queries.try_to_claim_alone(conn):
         return Claim()
     held = {"kinds": list(kinds), "owner": owner, "life": life}
-    rows = await queries.claim_expired(conn, **held, most=places)
-    channels = [Channel(**row) for row in await queries.find_channels(conn, kinds=list(kinds), most=max(places, 1))]
-    if channels and len(rows) < places:
-        in_flight = {(row["tenant_id"], row["endpoint"]): row["calls"] for row in await queries.count_in_flight(conn)}
-        allotment = allot(channels, in_flight, limits, places - len(rows))
-        if allotment.calls:
-            rows += await queries.claim_channels(
-                conn, **held, **_channel_arrays(allotment.calls), calls=list(allotment.calls.values())
-            )
-        if allotment.tokens:
-            await queries.save_tokens(conn, **_channel_arrays(allotment.tokens), tokens=list(allotment.tokens.values()))
+    rows = await queries.claim_expired(conn, **held, most=places) if expired else []
+    found = await queries.find_channels(conn, kinds=list(kinds), most=places)
+    channels = [_channel(row) for row in found if row["due"]]
+    in_flight = {(row["tenant_id"], row["endpoint"]): row["calls"] for row in found}
+    allotment = allot(channels, in_flight, limits, places - len(rows))
+    if allotment.calls:
+        rated = _channel_arrays(allotment.tokens)
+        rows += await queries.claim_channels(
+            conn,
+            **held,
+            **_channel_arrays(allotment.calls),
+            calls=list(allotment.calls.values()),
+            rated_tenant_ids=rated["tenant_ids"],
+            rated_endpoints=rated["endpoints"],
+            tokens=list(allotment.tokens.values()),
+        )
     effects = [claimed_of(row, None) for row in sorted(rows, key=lambda row: row["seq"])]
     return Claim(effects, frozenset(channel.key for channel in channels if channel.failures))
 
 
 async def load_requests(conn: Connection, claimed: Sequence[ClaimedEffect]) -> list[ClaimedEffect]:
-    """The claimed effects with their requests; without those that are no longer the caller's."""
+    """The claimed effects with their requests; without those that are no longer the caller's. Needs no transaction."""
     rows = await reading.load_requests(conn, **_held_arrays({(one.tenant_id, one.id): one.term for one in claimed}))
     found = {(row["tenant_id"], row["effect_id"]): row["request"] for row in rows}
     return [replace(one, request=decode(found[one.tenant_id, one.id])) for one in claimed if (one.tenant_id, one.id) in found]
@@ -111,6 +124,10 @@ def _held_arrays(held: Held) -> dict[str, list[Any]]:
         "ids": [id_ for _, id_ in keys],
         "terms": [held[key] for key in keys],
     }
+
+
+def _channel(row: Mapping[str, Any]) -> Channel:
+    return Channel(**{name: value for name, value in row.items() if name != "calls"})
 
 
 def _channel_arrays(channels: Iterable[ChannelKey]) -> dict[str, list[str]]:

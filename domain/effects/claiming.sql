@@ -4,9 +4,9 @@
 -- One worker at a time gives places away, so that limits hold exactly. Who finds it taken looks again soon.
 select pg_try_advisory_xact_lock(hashtextextended('casestream.effects.claim', 0));
 
--- name: has_work$
--- Whether anything might be claimed: what idle workers ask. The recursion hops from one channel's first entry in the index, its
--- longest due, to the next channel's.
+-- name: find_work^
+-- Whether calls are due, and whether leases ran out: what idle workers ask. A lease that ends later than one lives was written
+-- before the clock went back. The recursion hops from one channel's first entry in the index, its longest due, to the next channel's.
 with recursive channel as (
     (select endpoint, tenant_id, due_at from effects where state = 'due' order by endpoint, tenant_id, due_at limit 1)
     union all
@@ -18,14 +18,14 @@ with recursive channel as (
         order by endpoint, tenant_id, due_at limit 1) n
 )
 select exists (select from channel l left join effect_channels c on c.tenant_id = l.tenant_id and c.endpoint = l.endpoint
-               where l.due_at <= cs_now() and coalesce(c.open_until, '-infinity') <= cs_now())
-    or exists (select from effects where state = 'leased' and kind = any (:kinds::text[])
+               where l.due_at <= cs_now() and coalesce(c.open_until, '-infinity') <= cs_now()) as due,
+       exists (select from effects where state = 'leased' and kind = any (:kinds::text[])
                  and (lease_expires_at <= cs_now()
-                      or lease_expires_at > cs_now() + make_interval(secs => :life) + interval '1 minute'));
+                      or lease_expires_at > cs_now() + make_interval(secs => :life) + interval '1 minute')) as expired;
 
 -- name: find_channels
 -- Channels with calls of these kinds that are due and whose circuit is not open; each with its failures in a row, its tokens, and
--- how many wait, counted up to :most.
+-- how many wait, counted up to :most. And every channel with its calls in flight, those of all workers; due is 0 where none waits.
 with recursive channel as (
     (select endpoint, tenant_id, due_at from effects where state = 'due' order by endpoint, tenant_id, due_at limit 1)
     union all
@@ -35,31 +35,40 @@ with recursive channel as (
         select endpoint, tenant_id, due_at from effects
         where state = 'due' and (endpoint, tenant_id) > (l.endpoint, l.tenant_id)
         order by endpoint, tenant_id, due_at limit 1) n
+), flying as materialized (
+    select tenant_id, endpoint, count(*)::integer as calls from effects where state = 'leased' group by endpoint, tenant_id
+), ready as materialized (
+    select l.tenant_id, l.endpoint, w.due, extract(epoch from cs_now() - w.oldest)::double precision as oldest,
+           coalesce(c.failures, 0) as failures,
+           coalesce(c.tokens, 1e9) as tokens,
+           coalesce(least(extract(epoch from cs_now() - c.refilled_at), 1e6), 0)::double precision as idle,
+           coalesce(t.tokens, 1e9) as tenant_tokens,
+           coalesce(least(extract(epoch from cs_now() - t.refilled_at), 1e6), 0)::double precision as tenant_idle
+    from channel l
+    left join effect_channels c on c.tenant_id = l.tenant_id and c.endpoint = l.endpoint
+    left join effect_channels t on t.tenant_id = l.tenant_id and t.endpoint = ''
+    cross join lateral (
+        select count(*)::integer as due, min(due_at) as oldest
+        from (select due_at from effects
+              where state = 'due' and endpoint = l.endpoint and tenant_id = l.tenant_id and due_at <= cs_now()
+                and kind = any (:kinds::text[])
+              order by due_at limit :most) d) w
+    where l.due_at <= cs_now() and coalesce(c.open_until, '-infinity') <= cs_now() and w.due > 0
 )
-select l.tenant_id, l.endpoint, w.due, extract(epoch from cs_now() - w.oldest)::double precision as oldest,
-       coalesce(c.failures, 0) as failures,
-       coalesce(c.tokens, 1e9) as tokens,
-       coalesce(least(extract(epoch from cs_now() - c.refilled_at), 1e6), 0)::double precision as idle,
-       coalesce(t.tokens, 1e9) as tenant_tokens,
-       coalesce(least(extract(epoch from cs_now() - t.refilled_at), 1e6), 0)::double precision as tenant_idle
-from channel l
-left join effect_channels c on c.tenant_id = l.tenant_id and c.endpoint = l.endpoint
-left join effect_channels t on t.tenant_id = l.tenant_id and t.endpoint = ''
-cross join lateral (
-    select count(*)::integer as due, min(due_at) as oldest
-    from (select due_at from effects
-          where state = 'due' and endpoint = l.endpoint and tenant_id = l.tenant_id and due_at <= cs_now()
-            and kind = any (:kinds::text[])
-          order by due_at limit :most) d) w
-where l.due_at <= cs_now() and coalesce(c.open_until, '-infinity') <= cs_now() and w.due > 0;
-
--- name: count_in_flight
--- Calls of all workers, by channel.
-select tenant_id, endpoint, count(*)::integer as calls from effects where state = 'leased' group by tenant_id, endpoint;
+select tenant_id, endpoint, coalesce(r.due, 0) as due, coalesce(f.calls, 0) as calls, r.oldest, r.failures, r.tokens, r.idle,
+       r.tenant_tokens, r.tenant_idle
+from ready r full join flying f using (tenant_id, endpoint);
 
 -- name: claim_channels
--- Lease so many of each channel, the longest due first. Who cancels one of them at this moment keeps it.
-with held as materialized (
+-- Lease so many of each channel, the longest due first, and write down what the rates leave. Who cancels one of the effects at this
+-- moment keeps it.
+with spent as (
+    insert into effect_channels as l (tenant_id, endpoint, tokens, refilled_at)
+    select w.tenant_id, w.endpoint, w.tokens, cs_now()
+    from unnest(:rated_tenant_ids::text[], :rated_endpoints::text[], :tokens::double precision[]) as w (tenant_id, endpoint, tokens)
+    order by w.tenant_id, w.endpoint
+    on conflict (tenant_id, endpoint) do update set tokens = excluded.tokens, refilled_at = excluded.refilled_at
+), held as materialized (
     select h.tenant_id, h.effect_id
     from unnest(:tenant_ids::text[], :endpoints::text[], :calls::integer[]) as w (tenant_id, endpoint, calls)
     cross join lateral (
@@ -117,14 +126,6 @@ update effects e set lease_expires_at = '-infinity'
 from unnest(:tenant_ids::text[], :ids::uuid[], :terms::bigint[]) as w (tenant_id, effect_id, term)
 where e.tenant_id = w.tenant_id and e.effect_id = w.effect_id and e.lease_term = w.term and e.state || '' = 'leased'
   and e.tenant_id = any (:tenant_ids) and e.effect_id = any (:ids);
-
--- name: save_tokens!
--- What the rates leave after a claim.
-insert into effect_channels as l (tenant_id, endpoint, tokens, refilled_at)
-select w.tenant_id, w.endpoint, w.tokens, cs_now()
-from unnest(:tenant_ids::text[], :endpoints::text[], :tokens::double precision[]) as w (tenant_id, endpoint, tokens)
-order by w.tenant_id, w.endpoint
-on conflict (tenant_id, endpoint) do update set tokens = excluded.tokens, refilled_at = excluded.refilled_at;
 
 -- name: lock_circuit
 -- A channel's failures in a row, locked; the row is made where there is none. New channels begin with all the tokens of their rate.

@@ -16,7 +16,6 @@ from domain.effects.effect import ClaimedEffect, NewEffect, Outcome
 from domain.effects.store import (
     OrderKey,
     OwnerKey,
-    busy_keys,
     claimed_of,
     encode,
     insert,
@@ -49,8 +48,7 @@ async def plan(conn: Connection, effects: Sequence[NewEffect]) -> set[UUID]:
         return set()
     wanted = Counter(key for effect in effects if (key := _line_of(effect)) is not None)
     before = await lock_keys(conn, wanted)
-    busy = await busy_keys(conn, wanted) if wanted else set()
-    new = await insert(conn, _placed(effects, before, busy))
+    new = await insert(conn, _placed(effects, before))
     if wanted and len(new) < len({effect.id for effect in effects}):
         # One that was there already may have been counted as the head of its line.
         await queries.hand_over(conn, **key_arrays(wanted))
@@ -179,10 +177,9 @@ def _line_of(effect: NewEffect) -> OrderKey | None:
     return (effect.tenant_id, effect.order_key)
 
 
-def _placed(
-    effects: Sequence[NewEffect], before: Mapping[OrderKey, int], busy: set[OrderKey]
-) -> list[tuple[NewEffect, str, int | None]]:
-    last, taken, placed = dict(before), set(busy), list[tuple[NewEffect, str, int | None]]()
+def _placed(effects: Sequence[NewEffect], before: Mapping[OrderKey, int]) -> list[tuple[NewEffect, str, int | None]]:
+    """Each with its state and position among these effects; the first of a line is due if nobody stands in it already."""
+    last, taken, placed = dict(before), set[OrderKey](), list[tuple[NewEffect, str, int | None]]()
     for effect in effects:
         line = _line_of(effect)
         if line is not None:

@@ -86,14 +86,8 @@ async def lock_keys(conn: Connection, wanted: Mapping[OrderKey, int]) -> dict[Or
     return {(key := (row["tenant_id"], row["order_key"])): row["last_position"] - wanted[key] for row in rows}
 
 
-async def busy_keys(conn: Connection, keys: Iterable[OrderKey]) -> set[OrderKey]:
-    """Those of the locked keys in whose line somebody stands."""
-    rows = await queries.list_busy_keys(conn, **key_arrays(keys))
-    return {(row["tenant_id"], row["order_key"]) for row in rows}
-
-
 async def insert(conn: Connection, placed: Sequence[tuple[NewEffect, str, int | None]]) -> set[UUID]:
-    """Insert effects with their states and positions; the ids that are new."""
+    """Insert effects with their states and positions, behind those who stand in their lines; the ids that are new."""
     effects = [effect for effect, _, _ in placed]
     rows = await queries.insert_effects(
         conn,

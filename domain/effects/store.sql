@@ -14,22 +14,18 @@ on conflict (tenant_id, order_key) do update
 set last_position = k.last_position + excluded.last_position, used_at = cs_now()
 returning tenant_id, order_key, last_position;
 
--- name: list_busy_keys
--- Keys in whose line somebody stands. Asked under their locks, in a statement of its own: its snapshot is younger than they are.
-select w.tenant_id, w.order_key
-from unnest(:tenant_ids::text[], :order_keys::text[]) as w (tenant_id, order_key)
-cross join lateral (
-    select from effects e
-    where e.tenant_id = w.tenant_id and e.order_key = w.order_key and e.position is not null
-    offset 0 limit 1) somebody;
-
 -- name: insert_effects
--- New effects, in array order; the ids of those that were not there yet.
+-- New effects, in array order; the ids of those that were not there yet. What is due with a position is queued where somebody stands
+-- in its line: asked under the lock of its key, in a statement whose snapshot is younger than the lock.
 insert into effects
     (tenant_id, effect_id, owner_kind, owner_id, action_index, occurrence, kind, endpoint, request, order_key, position,
      subject_id, retries, delay_seconds, backoff, is_async, state, due_at)
 select n.tenant_id, n.effect_id, n.owner_kind, n.owner_id, n.action_index, n.occurrence, n.kind, n.endpoint, n.request,
-       n.order_key, n.position, n.subject_id, n.retries, n.delay_seconds, n.backoff, n.is_async, n.state,
+       n.order_key, n.position, n.subject_id, n.retries, n.delay_seconds, n.backoff, n.is_async,
+       case when n.state = 'due' and n.position is not null and exists (
+                select from effects b
+                where b.tenant_id = n.tenant_id and b.order_key = n.order_key and b.position is not null)
+            then 'queued' else n.state end,
        cs_now() + make_interval(secs => n.wait)
 from unnest(:tenant_ids::text[], :ids::uuid[], :owner_kinds::text[], :owner_ids::text[], :indexes::integer[],
             :occurrences::text[], :kinds::text[], :endpoints::text[], :requests::bytea[], :order_keys::text[],
@@ -232,14 +228,16 @@ from held
 where e.tenant_id = held.tenant_id and e.effect_id = held.effect_id
   and e.tenant_id = any (array(select tenant_id from held)) and e.effect_id = any (array(select effect_id from held));
 
--- name: list_keys_falling_due
--- The order keys in whose lines effects of these owners must go now.
-select distinct e.tenant_id, e.order_key
+-- name: find_due
+-- What of these owners can be performed or must go on now; what is already due and needs the network waits for its worker.
+select e.*
 from unnest(:tenant_ids::text[], :owner_kinds::text[], :owner_ids::text[]) as o (tenant_id, owner_kind, owner_id)
 cross join lateral (
-    select tenant_id, order_key from effects
+    select tenant_id, order_key, state, kind = any (:internals::text[]) and (state = 'due' or order_key is null) as internal
+    from effects
     where tenant_id || '' = o.tenant_id and owner_kind = o.owner_kind and owner_id = o.owner_id
-      and finished_at is null and state || '' = 'delayed' and due_at <= cs_now() and order_key is not null offset 0) e;
+      and finished_at is null and due_at <= cs_now()
+      and (state || '' = 'delayed' or state || '' = 'due' and kind = any (:internals::text[])) offset 0) e;
 
 -- name: hand_over
 -- The smallest position of each of these locked keys may be called now, if nobody else of the key may.

@@ -7,7 +7,7 @@ finding it is pure. `save` writes the runs, plans their effects, and goes on wit
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -20,7 +20,6 @@ from domain.outbox import Outbox
 from domain.rules import run_store
 from domain.rules.admission import TROUBLES, Guard, Refused, admit, link
 from domain.rules.calendar import Calendar
-from domain.rules.calendars import read_calendars
 from domain.rules.compiling import CompiledRule
 from domain.rules.dating import Dates, dates_of
 from domain.rules.followed_rules import FollowedRules
@@ -75,13 +74,11 @@ async def load(conn: Connection, rules: FollowedRules, occasions: Sequence[Occas
     matches = [match for several in found.values() for match in _flat(several)]
     existing = await run_store.existing_runs(conn, matches)
     guards = await run_store.lock_guards(conn, [guard_key(match) for match in matches if _run_key(match) not in existing])
-    needing = {match.change.tenant_id for match in matches} | {key[0] for key in found if key[:2] in book.dated}
-    calendars = await read_calendars(conn, needing) if needing else {}
     templates = await read_wordings(conn, [match.rule for match in matches])
     return {
         key: State(
             several,
-            calendars.get(key[0], Calendar()),
+            book.calendars.get(key[0], Calendar()),
             {guard_key(match): guards[guard_key(match)] for match in _flat(several) if guard_key(match) in guards},
             frozenset(_run_key(match) for match in _flat(several)) & existing,
             tuple(book.dated.get(key[:2], {}).values()),
@@ -127,7 +124,7 @@ async def save(
     await run_store.insert_runs(conn, runs)
     await run_store.insert_held(conn, [held for ruling in rulings for held in ruling.held])
     await plan(conn, [effect for run in runs for effect in run.effects])
-    waves = _waves(runs)
+    waves = _waves(runs, wiring.internals)
     if len(waves) > 1:
         # Each wave locks its own; only all at once have one order.
         await lock_owners(conn, wiring, {(run.match.change.tenant_id, OWNER, str(run.match.run_id)) for run in runs})
@@ -144,12 +141,15 @@ async def save(
     await run_store.insert_samples(conn, samples)
 
 
-def _waves(runs: Sequence[NewRun]) -> list[list[NewRun]]:
-    """The first run of each entity, then the second of each, and so on: what an earlier run asks for is said first (P4)."""
+def _waves(runs: Sequence[NewRun], internals: Container[str]) -> list[list[NewRun]]:
+    """The runs in which something needs no network: the first of each entity, then the second of each, and so on.
+
+    What an earlier run asks for is said first (P4). Of calls alone nothing follows here: `plan` has put them in their lines.
+    """
     waves: list[list[NewRun]] = []
     turns: Counter[tuple[str, str]] = Counter()
     for run in runs:
-        if run.effects:
+        if any(effect.kind in internals for effect in run.effects):
             entity = (run.match.change.tenant_id, run.match.entity_key)
             if turns[entity] == len(waves):
                 waves.append([])

@@ -2,15 +2,15 @@
 
 Every change of a rule draws the next number of its tenant (workflow_rule_sets). A batch asks the numbers of its tenants, and
 where one has risen it reads what changed since: so a rule is in force with the next batch, in every process, and the price
-of a batch without changes is one small look-up. The look-up also tells the tenant's zone: where that has changed, all of its
-rules are read anew. A rule that cannot be compiled is quarantined: left out, with an incident.
+of a batch without changes is one small look-up. The look-up also tells the tenant's calendar: where its zone has changed, all
+of its rules are read anew. A rule that cannot be compiled is quarantined: left out, with an incident.
 
 The look-up runs in the batch's transaction, which may be rolled back, while what was read stays in memory. So the incident of
 a quarantined rule stays open in memory too, until the transaction that told it is known to have committed.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any
 
@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from domain.incidents import Incident, open_incidents
 from domain.rules.calendar import Calendar
-from domain.rules.calendars import read_calendars
+from domain.rules.calendars import calendar_of_row
 from domain.rules.compiling import CompiledRule, RuleBroken, compile_rule
 from domain.rules.index import RuleIndex
 from domain.rules.matching import ActiveRule, RuleBook
@@ -53,14 +53,13 @@ class FollowedRules:
     async def read(self, conn: Connection, tenants: Collection[str]) -> RuleBook:
         """The active rules, those of these tenants as they are now."""
         rows = await queries.list_generations(conn, tenant_ids=sorted(tenants))
-        newer = [row for row in rows if (row["generation"], row["zone"]) != self._known.get(row["tenant_id"])]
-        if newer:
-            calendars = await read_calendars(conn, [row["tenant_id"] for row in newer])
-            for row in newer:
-                await self._update(conn, row, calendars.get(row["tenant_id"], Calendar()))
+        calendars = {row["tenant_id"]: calendar_of_row(row) for row in rows}
+        for row in rows:
+            if (row["generation"], row["zone"]) != self._known.get(row["tenant_id"]):
+                await self._update(conn, row, calendars[row["tenant_id"]])
         if self._quarantined:
             await self._tell(conn, tenants)
-        return self.book
+        return replace(self.book, calendars=calendars)
 
     @property
     def book(self) -> RuleBook:

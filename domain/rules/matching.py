@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
+from domain.rules.calendar import Calendar
 from domain.rules.change import Change
 from domain.rules.compiling import CompiledRule
 from domain.rules.index import RuleIndex
@@ -61,11 +62,12 @@ class ActiveRule:
 @dataclass(frozen=True, slots=True)
 class RuleBook:
     """Active rules by tenant and id, the index of which of them an event meets, and, by tenant and entity type, those that
-    hang on a date field."""
+    hang on a date field. `calendars`: of the tenants that were asked for."""
 
     rules: Mapping[tuple[str, str], ActiveRule]
     index: RuleIndex
     dated: Mapping[tuple[str, str], Mapping[str, CompiledRule]]
+    calendars: Mapping[str, Calendar] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

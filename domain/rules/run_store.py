@@ -57,9 +57,7 @@ async def lock_guards(conn: Connection, wanted: Iterable[GuardKey]) -> dict[Guar
     keys = sorted(set(wanted))
     if not keys:
         return {}
-    named = _guard_columns(keys)
-    await queries.make_guards(conn, **named)
-    rows = await queries.lock_guards(conn, **named)
+    rows = await queries.lock_guards(conn, **_guard_columns(keys))
     return {
         (row["tenant_id"], row["rule_id"], row["entity_key"]): Guard(
             row["executions"], row["window_started"], row["window_runs"]
@@ -84,8 +82,8 @@ async def insert_runs(conn: Connection, runs: Sequence[NewRun]) -> None:
     """Write new runs and count them in their rules' statistics; what is over already counts as ended too."""
     if runs:
         kinds = await _kinds_of(conn, [run.match for run in runs])
-        await queries.insert_runs(conn, runs=json.dumps([_new_row(run, kinds) for run in runs]))
-        await add_statistics(conn, [(run.match.change.tenant_id, run.match.rule.rule_id, 1, run.run.status, 1) for run in runs])
+        began = [(run.match.change.tenant_id, run.match.rule.rule_id, 1, run.run.status, 1) for run in runs]
+        await queries.insert_runs(conn, runs=json.dumps([_new_row(run, kinds) for run in runs]), deltas=_deltas(began))
 
 
 async def insert_held(conn: Connection, held: Sequence[Held]) -> None:
@@ -118,25 +116,24 @@ async def save_runs(conn: Connection, runs: Sequence[tuple[StoredRun, Run]], now
     if not runs:
         return
     rows = [{"tenant_id": stored.tenant_id, "id": stored.id, **_progress(run, now)} for stored, run in runs]
-    await queries.save_runs(conn, runs=json.dumps(rows))
     ended = [(stored.tenant_id, stored.rule_id, 0, run.status, 1) for stored, run in runs if run.status in FINAL]
     # An operator's retry ends a run that had ended already: the former outcome counts no more.
     mended = [(stored.tenant_id, stored.rule_id, 0, stored.status, -1) for stored, run in runs if stored.status in FINAL]
-    await add_statistics(conn, [*ended, *mended])
+    await queries.save_runs(conn, runs=json.dumps(rows), deltas=_deltas([*ended, *mended]))
 
 
-async def add_statistics(conn: Connection, counts: Iterable[tuple[str, str, int, ExecutionStatus, int]]) -> None:
-    """Append what runs add, as (tenant, rule, executions, status, times): one row per rule (trap 29)."""
+def _deltas(counts: Iterable[tuple[str, str, int, ExecutionStatus, int]]) -> str:
+    """What runs, as (tenant, rule, executions, status, times), append to the statistics: one row per rule (trap 29)."""
     sums: dict[tuple[str, str], list[int]] = {}
     for tenant, rule, executions, status, times in counts:
         row = sums.setdefault((tenant, rule), [0, 0, 0])
         row[0] += executions
         row[1] += times * (status is ExecutionStatus.SUCCESS)
         row[2] += times * (status in (ExecutionStatus.FAILED, ExecutionStatus.PARTIAL_SUCCESS))
-    rows = [(tenant, rule, *numbers) for (tenant, rule), numbers in sorted(sums.items()) if any(numbers)]
-    if rows:
-        names = ("tenant_ids", "rule_ids", "executions", "successes", "failures")
-        await queries.insert_deltas(conn, **dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)))
+    names = ("tenant_id", "rule_id", "executions", "successes", "failures")
+    return json.dumps(
+        [dict(zip(names, (*key, *numbers), strict=True)) for key, numbers in sorted(sums.items()) if any(numbers)]
+    )
 
 
 async def chains_of(conn: Connection, keys: Iterable[RunKey]) -> dict[RunKey, tuple[str, tuple[str, ...]]]:
@@ -162,7 +159,7 @@ async def _kinds_of(conn: Connection, matches: Sequence[Match]) -> Kinds:
 
 async def _insert_skipped(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     if rows:
-        await queries.insert_runs(conn, runs=json.dumps(rows))
+        await queries.insert_runs(conn, runs=json.dumps(rows), deltas="[]")
 
 
 def _new_row(new: NewRun, kinds: Kinds) -> dict[str, Any]:

@@ -1,20 +1,12 @@
--- name: make_guards!
--- Rows for what has none yet. A statement of its own: only the next one sees rows that another transaction made meanwhile.
-insert into workflow_rule_guards (tenant_id, rule_id, entity_key)
+-- name: lock_guards
+-- What the rules did to the entities, locked in the one order that every starter uses; made where there is no row yet. The update
+-- changes nothing: it waits for whoever holds the row, and reads what he left.
+insert into workflow_rule_guards as g (tenant_id, rule_id, entity_key)
 select tenant_id, rule_id, entity_key
 from unnest(:tenant_ids::text[], :rule_ids::uuid[], :entity_keys::text[]) as t (tenant_id, rule_id, entity_key)
 order by tenant_id, rule_id, entity_key
-on conflict do nothing;
-
--- name: lock_guards
--- What the rules did to the entities, locked in the one order that every starter uses.
-select g.tenant_id, g.rule_id::text as rule_id, g.entity_key, g.executions, g.window_started, g.window_runs
-from (select * from unnest(:tenant_ids::text[], :rule_ids::uuid[], :entity_keys::text[]) as t (tenant_id, rule_id, entity_key)
-      order by tenant_id, rule_id, entity_key) w
-cross join lateral (
-    select * from workflow_rule_guards k
-    where k.tenant_id = w.tenant_id and k.rule_id = w.rule_id and k.entity_key = w.entity_key
-    for update) g;
+on conflict (tenant_id, rule_id, entity_key) do update set executions = g.executions
+returning g.tenant_id, g.rule_id::text as rule_id, g.entity_key, g.executions, g.window_started, g.window_runs;
 
 -- name: save_guards!
 -- The locked guards as the admitted runs leave them. Each is found by its key: an update that joins an array reads a tenant's
@@ -34,7 +26,13 @@ cross join lateral (
     select l.tenant_id, l.id from workflow_execution_logs l where l.tenant_id = w.tenant_id and l.id = w.id offset 0) r;
 
 -- name: insert_runs!
--- New runs as they stand after their first actions; one JSON array, because unnest makes a tuplestore of each argument.
+-- New runs as they stand after their first actions, and what they add to the rules' statistics; each one JSON array, because unnest
+-- makes a tuplestore of each argument.
+with counted as (
+    insert into workflow_rule_deltas (tenant_id, rule_id, executions, successes, failures)
+    select * from jsonb_to_recordset(:deltas::jsonb)
+         as d (tenant_id text, rule_id uuid, executions integer, successes integer, failures integer)
+)
 insert into workflow_execution_logs
     (tenant_id, id, rule_id, rule_version, rule_name, entity_type, entity_id, subject_id, trigger_type, occurrence, status,
      error_message, started_at, completed_at, input_data, output_data, trace, causation, actions_total, actions_completed,
@@ -74,8 +72,12 @@ cross join lateral (
     select * from workflow_execution_logs k where k.tenant_id = w.tenant_id and k.id = w.id offset 0) l;
 
 -- name: save_runs!
--- Locked runs one step on. `any (array(...))` keeps the update from reading a tenant's runs to find the few that it wants.
-with r as materialized (
+-- Locked runs one step on, and what that adds to the rules' statistics. `any (array(...))` keeps the update from reading a tenant's runs to find the few that it wants.
+with counted as (
+    insert into workflow_rule_deltas (tenant_id, rule_id, executions, successes, failures)
+    select * from jsonb_to_recordset(:deltas::jsonb)
+         as d (tenant_id text, rule_id uuid, executions integer, successes integer, failures integer)
+), r as materialized (
     select * from jsonb_to_recordset(:runs::jsonb)
          as t (tenant_id text, id uuid, status text, completed_at timestamptz, output_data text, error_message text,
                actions_completed integer, actions_failed integer, actions_skipped integer)
@@ -86,11 +88,6 @@ set status = r.status, completed_at = r.completed_at, output_data = r.output_dat
 from r
 where l.tenant_id = r.tenant_id and l.id = r.id
   and l.tenant_id = any (array(select tenant_id from r)) and l.id = any (array(select id from r));
-
--- name: insert_deltas!
--- What is to be added to the rules' statistics.
-insert into workflow_rule_deltas (tenant_id, rule_id, executions, successes, failures)
-select * from unnest(:tenant_ids::text[], :rule_ids::uuid[], :executions::integer[], :successes::integer[], :failures::integer[]);
 
 -- name: empty_runs!
 -- A batch of a subject's runs without what they saw.

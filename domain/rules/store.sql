@@ -107,11 +107,11 @@ from workflow_rule_versions
 where tenant_id = :tenant_id and rule_id = :id::uuid and version = :version;
 
 -- name: list_generations
--- How far each of these tenants' rules are, and in which zone they are judged.
-select w.tenant_id, s.generation, t.zone
+-- How far each of these tenants' rules are, and the calendar by which they are judged.
+select w.tenant_id, s.generation, t.zone, t.holidays
 from unnest(:tenant_ids::text[]) as w (tenant_id)
 cross join lateral (select generation from workflow_rule_sets where tenant_id = w.tenant_id) s
-cross join lateral (select zone from tenants where tenant_id = w.tenant_id) t;
+cross join lateral (select zone, holidays from tenants where tenant_id = w.tenant_id) t;
 
 -- name: read_transaction^
 -- This transaction, and which of these have committed. Of a number that a restored database has not reached nothing is known.

@@ -23,6 +23,7 @@ from processors.shell.assignment import Assignment
 from processors.shell.batch import Batch, BatchApplier, next_offsets
 from processors.shell.committing import Committer, Stopping
 from processors.shell.dead_letters import DeadLetterTopic
+from processors.shell.fetching import POLL_MS, fetch
 from processors.shell.gaps import GapWatch
 from processors.shell.lag import MEASURE_SECONDS, LagGauge, LagReading
 from processors.shell.messages import Decoded, Position, Record
@@ -36,26 +37,16 @@ from runtime.failpoints import reach
 from runtime.kafka import admin, consumer, leave, physical
 from runtime.logging import get_logger
 from runtime.pauses import pause
-from runtime.postgres import is_transient, open_pool
+from runtime.postgres import KEY_LOOKUPS, is_transient, open_pool
 from runtime.settings import Settings
 
 log = get_logger(__name__)
 Answer = TypeVar("Answer")
-POLL_MS = 200
 ROUND_SECONDS = 1.0
 FAILED_ROUND_SECONDS = 10.0
 HOPELESS_SECONDS = 30.0
 MIRROR_SECONDS = 0.5
 WAIT_SECONDS = 0.5
-# Every statement of a batch looks up keys that stand in an array. A plan made while a table was small, or by a guess at the
-# array's length, reads the whole table for each batch: a rebuild from the first event then slows down with every row.
-KEY_LOOKUPS = {
-    "plan_cache_mode": "force_generic_plan",
-    "enable_seqscan": "off",
-    "enable_bitmapscan": "off",
-    "enable_hashjoin": "off",
-    "enable_mergejoin": "off",
-}
 
 
 class Pace(Protocol):
@@ -215,7 +206,7 @@ class GroupMember:
     async def _poll(self) -> None:
         try:
             most = self.settings.consumer.batch_max_records
-            fetched = await self._unless_stopping(self._consumer.getmany(timeout_ms=POLL_MS, max_records=most))
+            fetched = await self._unless_stopping(fetch(self._consumer, most, self._assignment.rewind))
         except NoOffsetForPartitionError:
             return  # the fetcher looked before the partition was taken; taking it sets the position
         except OffsetOutOfRangeError as error:

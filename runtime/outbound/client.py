@@ -19,12 +19,15 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 
-import httpcore
+import h11
 
-from runtime.outbound.dialing import Dial, PinnedBackend, Resolve, SystemResolver, dial_tcp
+from runtime.outbound.dialing import Dial, Resolve, SystemResolver, Tls, connect, dial_tcp
 from runtime.outbound.targets import Denied, Policy, Target, judge_address, read_target
 from runtime.settings import OutboundSettings
 from schemas.errors import ConfigurationError
+
+_LONGEST_HEAD = 100 * 1024
+_READ_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class Outbound:
     def __init__(self, policy: Policy, limits: Limits, tls: ssl.SSLContext, *, resolve: Resolve, dial: Dial = dial_tcp) -> None:
         self._policy, self._limits, self._tls = policy, limits, tls
         self._resolve, self._dial = resolve, dial
+        tls.set_alpn_protocols(["http/1.1"])
 
     async def call(
         self, method: str, url: str, headers: Sequence[tuple[str, str]] = (), body: bytes = b""
@@ -75,14 +79,6 @@ class Outbound:
                 return await self._ask(target, addresses, method, headers, body)
         except TimeoutError:
             return Failed("timeout")
-        except httpcore.TimeoutException:
-            return Failed("timeout")
-        except httpcore.ConnectError as error:
-            return Failed("tls" if _is_tls(error) else "connect")
-        except httpcore.NetworkError:
-            return Failed("network")
-        except httpcore.ProtocolError:
-            return Failed("protocol")
 
     async def _addresses(self, target: Target) -> list[str] | Denied | Failed:
         if target.address is not None:
@@ -100,31 +96,49 @@ class Outbound:
 
     async def _ask(
         self, target: Target, addresses: Sequence[str], method: str, headers: Sequence[tuple[str, str]], body: bytes
-    ) -> Answered:
-        limits = self._limits
-        origin = httpcore.Origin(b"https" if target.secure else b"http", target.host.encode(), target.port)
-        url = httpcore.URL(scheme=origin.scheme, host=origin.host, port=origin.port, target=target.path.encode())
+    ) -> Answered | Failed:
+        tls = Tls(self._tls, target.host) if target.secure else None
+        try:
+            reader, writer = await connect(self._dial, addresses, target.port, tls, self._limits.connect_seconds)
+        except TimeoutError:
+            return Failed("timeout")
+        except OSError as error:
+            return Failed("tls" if isinstance(error, ssl.SSLError) else "connect")
         framing = [("Host", target.authority), ("Content-Length", str(len(body))), ("Connection", "close")]
         sent = [(name.encode(), value.encode()) for name, value in (*framing, *headers)]
-        times = {"connect": limits.connect_seconds, "read": limits.total_seconds, "write": limits.total_seconds}
-        request = httpcore.Request(method.encode(), url, headers=sent, content=body, extensions={"timeout": times})
-        backend = PinnedBackend(addresses, self._dial, limits.connect_seconds)
-        async with httpcore.AsyncHTTPConnection(origin, self._tls, network_backend=backend) as connection:
-            response = await connection.handle_async_request(request)
-            return await self._take(response)
-
-    async def _take(self, response: httpcore.Response) -> Answered:
-        said = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
-        kept, most = bytearray(), self._limits.answer_bytes
-        async for part in response.aiter_stream():
-            kept += part[: most + 1 - len(kept)]
-            if len(kept) > most:
-                return Answered(response.status, said, bytes(kept[:most]), cut=True)
-        return Answered(response.status, said, bytes(kept))
+        try:
+            request = h11.Request(method=method, target=target.path, headers=sent)
+            return await _exchange(reader, writer, request, body, self._limits.answer_bytes)
+        except h11.ProtocolError:
+            return Failed("protocol")
+        except OSError as error:
+            return Failed("timeout" if isinstance(error, TimeoutError) else "network")
+        finally:
+            # The answer is all that was wanted: no farewell, for which the other side would have to be waited for.
+            writer.transport.abort()
 
 
-def _is_tls(error: BaseException) -> bool:
-    return isinstance(error.__cause__, ssl.SSLError)
+async def _exchange(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: h11.Request, body: bytes, most: int
+) -> Answered:
+    """Say all of it at once, and read what is answered, no more than `most` bytes."""
+    talk = h11.Connection(h11.CLIENT, max_incomplete_event_size=_LONGEST_HEAD)
+    parts = (talk.send(request), talk.send(h11.Data(data=body)), talk.send(h11.EndOfMessage()))
+    writer.write(b"".join(part for part in parts if part))
+    await writer.drain()
+    head: h11.Response | None = None
+    kept = bytearray()
+    while True:
+        event = talk.next_event()
+        if event is h11.NEED_DATA:
+            talk.receive_data(await reader.read(_READ_BYTES))
+        elif isinstance(event, h11.Response):
+            head = event
+        elif isinstance(event, h11.Data):
+            kept += event.data[: most + 1 - len(kept)]
+        if head is not None and (len(kept) > most or isinstance(event, h11.EndOfMessage)):
+            said = {name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers}
+            return Answered(head.status_code, said, bytes(kept[:most]), cut=len(kept) > most)
 
 
 def trusting(ca_file: Path | None, setting: str) -> ssl.SSLContext:

@@ -2,14 +2,24 @@
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from dataclasses import dataclass
 
-import httpcore
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """How the other side must prove itself, and under which name, whatever address it has."""
+
+    context: ssl.SSLContext
+    name: str
+
 
 Resolve = Callable[[str], Awaitable[Sequence[str]]]
-Dial = Callable[[str, int, float], Awaitable[httpcore.AsyncNetworkStream]]
+Line = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+# Address, port, seconds.
+Dial = Callable[[str, int, float, Tls | None], Awaitable[Line]]
 
 _RESOLVERS = 16
 _MOST_TRIED = 4
@@ -33,45 +43,29 @@ class SystemResolver:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-async def dial_tcp(address: str, port: int, timeout: float) -> httpcore.AsyncNetworkStream:  # noqa: ASYNC109 - httpcore's own
-    """A connection to an address, never a name. Raises httpcore's errors."""
-    return await httpcore.AnyIOBackend().connect_tcp(address, port, timeout=timeout)
+async def dial_tcp(address: str, port: int, timeout: float, tls: Tls | None) -> Line:  # noqa: ASYNC109 - each dial has its share
+    """A connection to an address, never a name. Raises OSError, ssl.SSLError and TimeoutError among them."""
+    async with asyncio.timeout(timeout):
+        if tls is None:
+            return await asyncio.open_connection(address, port)
+        return await asyncio.open_connection(address, port, ssl=tls.context, server_hostname=tls.name)
 
 
-class PinnedBackend(httpcore.AsyncNetworkBackend):
-    """Connects to the checked addresses, whatever host it is asked for. The host stays what TLS and the request say."""
+async def connect(dial: Dial, addresses: Sequence[str], port: int, tls: Tls | None, seconds: float) -> Line:
+    """The first of these addresses that answers, all within the one limit, of which each gets its share of what is left.
 
-    def __init__(self, addresses: Sequence[str], dial: Dial, seconds: float) -> None:
-        self._addresses, self._dial, self._seconds = addresses, dial, seconds
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - the interface is httpcore's
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        """The first address that answers, all within the one limit, of which each gets its share of what is left."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._seconds
-        failure: Exception = httpcore.ConnectError("no address")
-        addresses = self._addresses[:_MOST_TRIED]
-        for place, address in enumerate(addresses):
-            left = max(deadline - loop.time(), 0.001)
-            try:
-                return await self._dial(address, port, left / (len(addresses) - place))
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                failure = error
-        raise failure
-
-    async def connect_unix_socket(
-        self,
-        path: str,
-        timeout: float | None = None,  # noqa: ASYNC109 - the interface is httpcore's
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        raise httpcore.ConnectError("a call to the outside has no socket of this machine")
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+    Raises the last one's OSError, and ssl.SSLError at once: who answers as somebody else is the answer.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    failure: OSError = ConnectionError("no address")
+    tried = addresses[:_MOST_TRIED]
+    for place, address in enumerate(tried):
+        left = max(deadline - loop.time(), 0.001)
+        try:
+            return await dial(address, port, left / (len(tried) - place), tls)
+        except ssl.SSLError:
+            raise
+        except OSError as error:
+            failure = error
+    raise failure

@@ -1,6 +1,11 @@
-"""One batch at a time per key, keys side by side: what arrives while a key's batch is on its way becomes its next batch."""
+"""One batch at a time per key, keys side by side: what arrives while a key's batch is on its way becomes its next batch.
+
+A key that rests lets as much time pass after a batch as the batch took, unless it was full. So a busy machine makes fewer and
+larger batches of what nobody waits for, and on an idle one the rest is as short as the work.
+"""
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
@@ -10,10 +15,17 @@ Item = TypeVar("Item")
 
 
 class Batches(Generic[Key, Item]):
-    """`work(key, items)` gets at most `size` items and must not raise; at most `abreast` run at once."""
+    """`work(key, items)` gets at most `size` items and must not raise; at most `abreast` run at once; `rests`: who rests."""
 
-    def __init__(self, work: Callable[[Key, list[Item]], Awaitable[None]], *, size: int, abreast: int) -> None:
-        self._work, self._size = work, size
+    def __init__(
+        self,
+        work: Callable[[Key, list[Item]], Awaitable[None]],
+        *,
+        size: int,
+        abreast: int,
+        rests: Callable[[Key], bool] = lambda _key: False,
+    ) -> None:
+        self._work, self._size, self._rests = work, size, rests
         self._places = asyncio.Semaphore(abreast)
         self._waiting: defaultdict[Key, list[Item]] = defaultdict(list)
         self._running: dict[Key, asyncio.Task[None]] = {}
@@ -35,7 +47,10 @@ class Batches(Generic[Key, Item]):
                 async with self._places:
                     batch = self._waiting[key][: self._size]
                     del self._waiting[key][: self._size]
+                    began = time.monotonic()
                     await self._work(key, batch)
+                if len(batch) < self._size and self._rests(key):
+                    await asyncio.sleep(time.monotonic() - began)
         finally:
             del self._running[key]
             if not self._waiting[key]:

@@ -58,11 +58,15 @@ class Recorder:
     ) -> None:
         self._worker, self._outbox, self._wiring, self._done = worker, outbox, wiring, done
         self._following = following
-        self._batches: Batches[Group, Judged] = Batches(self._work, size=BATCH, abreast=abreast)
+        self._batches: Batches[Group, Judged] = Batches(self._work, size=BATCH, abreast=abreast, rests=self._rests)
 
     def put(self, judged: Judged) -> None:
         """Record it soon."""
         self._batches.put((judged.effect.tenant_id, judged.effect.owner_kind), judged)
+
+    def _rests(self, group: Group) -> bool:
+        """Whoever makes the next call himself waits for his outcomes; of the others the claiming loop does not."""
+        return group[1] not in self._wiring.discreet
 
     async def join(self) -> None:
         """Wait until everything is recorded."""

@@ -8,7 +8,7 @@ from domain.effects.effect import Sender
 from domain.onboarding.sealing import Keys
 from runtime.keys.ring import open_key_ring
 from runtime.outbound import open_outbound
-from runtime.postgres import open_pool
+from runtime.postgres import KEY_LOOKUPS, open_pool
 from runtime.settings import Settings
 from workers.senders.email import EmailSender
 from workers.senders.secrets_access import stored_secrets
@@ -26,7 +26,7 @@ async def open_senders(settings: Settings, steps: Keys | None = None) -> AsyncIt
 
     What a handler gave is sealed with a key that the transaction which folds it finds near, if they share a ring.
     """
-    pool = await open_pool(settings, "worker", size=_CONNECTIONS, reset=False)
+    pool = await open_pool(settings, "worker", size=_CONNECTIONS, reset=False, planner=KEY_LOOKUPS)
     try:
         async with open_key_ring(settings) as keys:
             with open_outbound(settings.outbound) as outbound:

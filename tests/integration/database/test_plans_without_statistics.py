@@ -17,7 +17,6 @@ from domain.effects.operating import queries as operating
 from domain.effects.store import queries as effects
 from domain.timers.commands import queries as timers
 from domain.work_items.store import queries as work_items
-from processors.shell.consumer import KEY_LOOKUPS
 from processors.shell.offsets import queries as shell
 from projections.cases.writing import Writer
 from projections.rebuild.comparing import sample_statement
@@ -25,6 +24,7 @@ from projections.rebuild.shapes import shape_of_spec
 from projections.rebuild.whole import queries as rebuild
 from projections.rebuild.whole import rows_statement
 from projections.work_item_board import WorkItemBoard
+from runtime.postgres import KEY_LOOKUPS
 from tests.infrastructure.databases import ClonedDatabase
 from tests.integration.database.conftest import Connect
 from tests.integration.projections.tables import ITEMS, NAME, make_version, order_spec
@@ -153,14 +153,13 @@ EFFECT_LOOK_UPS = {
         "effects",
         _effect("leased"),
     ),
-    "busy keys": LookUp(effects.sql_of("list_busy_keys"), (TENANTS, KEYS_IN_ORDER), "effects", _effect("due")),
     "heads of lines": LookUp(effects.sql_of("hand_over"), (TENANTS, KEYS_IN_ORDER), "effects", _effect("due")),
     "internal kinds of owners": LookUp(
         effects.sql_of("take_internal"), (TENANTS, OWNER_KINDS, OWNERS, ("task", "text")), "effects", _effect("due")
     ),
     "keys of owners": LookUp(effects.sql_of("list_keys_of_owners"), (TENANTS, OWNER_KINDS, OWNERS), "effects", _effect("due")),
     "effects to find, by id": LookUp(
-        effects.sql_of("list_keys_falling_due"), (TENANTS, OWNER_KINDS, OWNERS), "effects", _effect("succeeded")
+        effects.sql_of("find_due"), (TENANTS, OWNER_KINDS, OWNERS, ("delay", "text")), "effects", _effect("succeeded")
     ),
     "effects to retry": LookUp(operating.sql_of("retry_effects"), (TENANTS, EFFECTS), "effects", _effect("failed")),
     "timers to disarm": LookUp(

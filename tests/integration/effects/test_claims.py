@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from domain.effects.channels import Limits
-from domain.effects.claiming import claim, find_falling_due, has_work, load_requests, renew
+from domain.effects.claiming import claim, find_falling_due, find_work, load_requests, renew
 from domain.effects.claiming import queries as claiming
 from domain.effects.commands import Judged, cancel, record
 from domain.effects.decisions import Again, Finished
@@ -267,8 +267,9 @@ async def test_a_claimed_effect_says_what_it_was_planned_with(ground: Ground) ->
     effect = new("a", key="k", request=hostile, retry=RetryPolicy(3, 1.5, "fixed"), subject_id="LEAD/1", is_async=True)
     await ground.plan(effect)
     taken = await take(ground)
-    async with tenants_transaction(ground.worker, [TENANT]) as conn:
+    async with ground.worker.acquire() as conn:
         (found,) = await load_requests(conn, taken)
+        assert await conn.fetchval("select count(*) from effects") == 0, "what was set for the look-up is gone with it"
     assert found.request == hostile
     assert (found.retry, found.subject_id, found.is_async) == (effect.retry, "LEAD/1", True)
     assert (found.order_key, found.endpoint) == ("k", "hooks.example")
@@ -295,7 +296,7 @@ async def test_a_search_costs_the_same_beside_many_finished_rows(ground: Ground)
     after = await _costs(ground)
     # A bigger index is one or two levels deeper.
     assert {name: (before[name], after[name]) for name in after if after[name] > before[name] + 40} == {}
-    assert await has_work(ground.scan, ["webhook"], 6.0)
+    assert await find_work(ground.scan, ["webhook"], 6.0) == (True, False)
     assert await find_falling_due(ground.scan, ["delay"], 500) == []
 
 
@@ -303,9 +304,8 @@ async def _costs(ground: Ground) -> dict[str, int]:
     """Pages that each statement of a search reads."""
     held = {"kinds": ["webhook"], "owner": "test", "life": 6.0}
     asked: dict[str, tuple[Any, ...]] = {
-        "has_work": (held["kinds"], held["life"]),
+        "find_work": (held["kinds"], held["life"]),
         "find_channels": (held["kinds"], 100),
-        "count_in_flight": (),
         "find_falling_due": (500, ["delay"]),
         "measure_oldest_due": (),
     }

@@ -4,12 +4,11 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-import httpcore
 import pytest
 
 from runtime.outbound import Answered, Denied, Failed, Limits, Outbound, Policy, open_outbound
 from runtime.outbound.client import trusting
-from runtime.outbound.dialing import Dial, SystemResolver, dial_tcp
+from runtime.outbound.dialing import Dial, Line, SystemResolver, Tls, dial_tcp
 from runtime.settings import OutboundSettings
 from schemas.errors import ConfigurationError
 from tests.integration.outgoing.authority import make_authority
@@ -37,10 +36,10 @@ class Lines:
         self.tried: list[str] = []
         self.seconds: list[float] = []
 
-    async def __call__(self, address: str, port: int, timeout: float) -> httpcore.AsyncNetworkStream:
+    async def __call__(self, address: str, port: int, timeout: float, tls: Tls | None) -> Line:
         self.tried.append(address)
         self.seconds.append(timeout)
-        raise httpcore.ConnectError(address)
+        raise ConnectionRefusedError(address)
 
 
 def outbound(
@@ -206,9 +205,9 @@ async def test_the_server_name_of_tls_is_the_hosts(tmp_path: Path) -> None:
     async with receiver(reply(200), tls) as outside:
         tls.sni_callback = lambda _socket, name, _context: seen.append(name)
 
-        async def to_the_test(address: str, port: int, timeout: float) -> httpcore.AsyncNetworkStream:
+        async def to_the_test(address: str, port: int, timeout: float, tls: Tls | None) -> Line:
             assert address == PUBLIC
-            return await dial_tcp("127.0.0.1", outside.port, timeout)
+            return await dial_tcp("127.0.0.1", outside.port, timeout, tls)
 
         caller = outbound(names=Names([PUBLIC]), dial=to_the_test, ca_file=authority.ca_file)
         answer = await caller.call("POST", "https://hooks.example.com/x?y=1")

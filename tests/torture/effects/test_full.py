@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from domain.effects.claiming import find_falling_due, has_work
+from domain.effects.claiming import find_falling_due, find_work
 from tests.integration.effects.conftest import ground, receiver
 from tests.integration.effects.processes import process
 from tests.integration.effects.test_claims import take
@@ -70,7 +70,7 @@ async def test_searches_beside_finished_rows(ground: Ground) -> None:
 
 async def _timed(ground: Ground) -> dict[str, float]:
     asked = {
-        "has_work": lambda: has_work(ground.scan, ["webhook"], 6.0),
+        "find_work": lambda: find_work(ground.scan, ["webhook"], 6.0),
         "find_falling_due": lambda: find_falling_due(ground.scan, ["delay"], 500),
         "claim": lambda: take(ground, places=1),
     }

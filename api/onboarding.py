@@ -138,7 +138,7 @@ async def _next_actions(conn: Connection, request: DoorRequest, instance: Instan
 
 
 def engine_of(request: DoorRequest) -> Engine:
-    """What moves instances here. Raises Problem TemporarilyUnavailable."""
+    """What moves instances in this process."""
     door = request.door
     if door.keys is None:
         raise Problem("TemporarilyUnavailable", "This process has no keys, so it takes no data about persons.")

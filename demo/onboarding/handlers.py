@@ -34,10 +34,10 @@ def fault_of(call_id: str, faults: Mapping[str, int] = FAULTS) -> str:
     return ""
 
 
-def note(instance_id: str, handler: str, call_id: str) -> None:
+def note(book: Path, instance_id: str, handler: str, call_id: str) -> None:
     """One line; a line of this length is written whole or not at all."""
-    with Path(os.environ[BOOK]).open("a", encoding="utf-8") as book:
-        book.write(f"{instance_id} {handler} {call_id}\n")
+    with book.open("a", encoding="utf-8") as lines:
+        lines.write(f"{instance_id} {handler} {call_id}\n")
 
 
 def _moody(handler: Handler) -> Handler:
@@ -45,7 +45,7 @@ def _moody(handler: Handler) -> Handler:
         fault = fault_of(str(step.idempotency_id)) if step.attempt == 1 else ""
         if fault == "not done":
             raise NotDone("busy")
-        note(step.instance_id, step.handler, str(step.idempotency_id))
+        note(Path(os.environ[BOOK]), step.instance_id, step.handler, str(step.idempotency_id))
         if fault == "slow":
             await asyncio.sleep(SLOW_SECONDS)
         given = await handler(step)

@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from demo.onboarding.handlers import fault_of, note
@@ -20,9 +21,10 @@ _PATIENCE_SECONDS = 30
 
 @dataclass
 class Payments:
-    """The server. `secret` signs its calls; `call_back(path, body)` answers later."""
+    """The server. `book`: where it notes its calls; `secret` signs them; `call_back(path, body)` answers later."""
 
     port: int
+    book: Path
     secret: str = ""
     unsigned: int = 0
     later: int = 0
@@ -31,9 +33,9 @@ class Payments:
     _tasks: set[asyncio.Task[Any]] = field(default_factory=set)
 
     @classmethod
-    def on_free_port(cls) -> "Payments":
+    def on_free_port(cls, book: Path) -> "Payments":
         """A port for a server that is opened later: the processes are told of it when they start."""
-        return cls(free_port())
+        return cls(free_port(), book)
 
     @property
     def address(self) -> str:
@@ -76,7 +78,7 @@ class Payments:
         if fault == "answered 500":
             await _say(writer, "500 Bad Day")
             return
-        note(asked["instanceId"], asked["handler"], id_)
+        note(self.book, asked["instanceId"], asked["handler"], id_)
         if fault == "never answered":
             await asyncio.sleep(_PATIENCE_SECONDS)
         elif len(self.asked) % 2:

@@ -46,9 +46,17 @@ def _lines(books: JourneyBooks) -> list[str]:
 
 def _timeline(books: JourneyBooks) -> Table:
     table = Table(title="A card that AML refused: done, and undone in reverse order", title_justify="left", show_lines=False)
-    for name in ("number", "lane", "type", "says"):
-        table.add_column(name, justify="right" if name == "number" else "left", overflow="fold")
+    for name in ("number", "lane", "type", "about"):
+        table.add_column(name, justify="right" if name == "number" else "left")
     for entry in books.timeline:
-        if entry["lane"] in ("effect", "compensation"):
-            table.add_row(*(str(entry[name]) for name in ("number", "lane", "type", "says")))
+        about = [
+            str(entry["says"][name]) for name in ("handler", "outcome", "phase", "compensation") if entry["says"].get(name)
+        ]
+        if entry["lane"] in ("effect", "compensation") and about:
+            table.add_row(str(entry["number"]), entry["lane"], entry["type"], " ".join(_without_repeats(entry["type"], about)))
     return table
+
+
+def _without_repeats(kind: str, about: list[str]) -> list[str]:
+    """A forward step names its own undo too, which is of no interest before it runs."""
+    return about[:1] if kind == "STEP_STARTED" else about

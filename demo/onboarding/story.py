@@ -39,19 +39,18 @@ TokenOf = Callable[[str, str], str]
 
 
 class JourneyChapter:
-    """One run on a running stack, for one tenant. `book`: the file where the bank notes its calls."""
+    """One run on a running stack, for one tenant."""
 
     def __init__(
         self,
         processes: Processes,
         postgres: PostgresServer,
         payments: Payments,
-        book: Path,
         everybody: Sequence[Applicant],
         tenant: str,
         url: str,
     ) -> None:
-        self._processes, self._postgres, self._payments, self._book = processes, postgres, payments, book
+        self._processes, self._postgres, self._payments = processes, postgres, payments
         self._tenant, self._url = tenant, url
         self._places = asyncio.Semaphore(AT_ONCE)
         self.books = JourneyBooks(everybody, payments)
@@ -188,7 +187,8 @@ class JourneyChapter:
             self.books.open_incidents = await queries.count_incidents(conn, **asked)
         finally:
             await conn.close()
-        lines = self._book.read_text(encoding="utf-8").splitlines() if self._book.exists() else []
+        book = self._payments.book
+        lines = book.read_text(encoding="utf-8").splitlines() if book.exists() else []
         mine = set(asked["ids"])
         self.books.calls = {instance: calls for instance, calls in read_calls(lines).items() if instance in mine}
         self.books.refused, self.books.repeats = self._front.refused, self._front.repeats

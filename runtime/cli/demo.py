@@ -69,9 +69,9 @@ def demo(
         for command in ("db migrate", "topics apply"):
             _casestream(command.split())
         _import_people(home, mapping, rows)
-        outside, payments = Outside.on_free_ports(), Payments.on_free_port()
-        _bank_book(home).unlink(missing_ok=True)
-        environment = {**outside.environment(payments.address), **bank_environment(_bank_book(home))}
+        outside, payments = Outside.on_free_ports(), Payments.on_free_port(_bank_book(home))
+        payments.book.unlink(missing_ok=True)
+        environment = {**outside.environment(payments.address), **bank_environment(payments.book)}
         processes = Processes.start(log_file(home.root), environment)
         balanced = asyncio.run(_run(processes, outside, payments, mapping, rows, home))
     finally:
@@ -135,7 +135,7 @@ async def _journeys(settings: Settings, processes: Processes, payments: Payments
         return sign({"sub": user, "tenant": tenant, "roles": [role]}, issuer)
 
     url, postgres = role_url(settings, "migrate"), postgres_of(home, state, ensure_secrets(home))
-    chapter = JourneyChapter(processes, postgres, payments, _bank_book(home), applicants(run), tenant, url)
+    chapter = JourneyChapter(processes, postgres, payments, applicants(run), tenant, url)
     with Progress(*_COLUMNS, console=console) as progress:
         books = await chapter.go(token_of, _typed, home.root / "demo", progress)
     return show_journeys(console, books)

@@ -22,7 +22,7 @@ NAMESPACE = uuid5(NAMESPACE_DNS, "demo.example")
 
 def books(everybody: list[Applicant] | None = None) -> JourneyBooks:
     """As they are when everything went as it must."""
-    made = JourneyBooks(everybody or applicants("r"), Payments(0))
+    made = JourneyBooks(everybody or applicants("r"), Payments(0, Path("no-book")))
     for one in made.everybody:
         made.journeys[one.user_id] = f"i-{one.user_id}"
         made.ends[one.flow, one.fate.name, one.fate.status] += 1

@@ -66,10 +66,11 @@ class Outside:
         """Ports for servers that are opened later: the processes are told of them when they start."""
         return cls(free_port(), free_port())
 
-    @property
-    def environment(self) -> dict[str, str]:
-        """What makes the processes call these servers. Loopback is denied to webhooks unless it is listed so; production
-        refuses such a list."""
+    def environment(self, *others: str) -> dict[str, str]:
+        """What makes the processes call these servers, and others on loopback.
+
+        Loopback is denied to calls of ours unless it is listed so; production refuses such a list.
+        """
         return {
             "CASESTREAM_SMTP__HOST": "127.0.0.1",
             "CASESTREAM_SMTP__PORT": str(self.mail_port),
@@ -77,7 +78,7 @@ class Outside:
             "CASESTREAM_SMTP__SENDER": "rules@demo.example",
             "CASESTREAM_SMTP__DOMAIN": "demo.example",
             "CASESTREAM_SMTP__TIMEOUT_SECONDS": str(PATIENCE_SECONDS),
-            "CASESTREAM_OUTBOUND__DEVELOPMENT_TARGETS": json.dumps([f"127.0.0.1:{self.hook_port}"]),
+            "CASESTREAM_OUTBOUND__DEVELOPMENT_TARGETS": json.dumps([f"127.0.0.1:{self.hook_port}", *others]),
             "CASESTREAM_OUTBOUND__CONNECT_SECONDS": str(PATIENCE_SECONDS),
             "CASESTREAM_OUTBOUND__TOTAL_SECONDS": str(PATIENCE_SECONDS),
         }

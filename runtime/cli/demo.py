@@ -21,6 +21,10 @@ from demo.cases.report import Login, show_cases
 from demo.cases.snapshots import incident_snapshots
 from demo.cases.story import CaseChapter
 from demo.generator import incidents
+from demo.onboarding.applicants import applicants
+from demo.onboarding.payments import Payments
+from demo.onboarding.report import show_journeys
+from demo.onboarding.story import JourneyChapter, bank_environment
 from demo.people import write_directory
 from demo.processes import Processes
 from demo.report import show
@@ -37,12 +41,15 @@ from runtime.postgres import role_url, with_user
 from runtime.settings import Settings
 from runtime.stack.home import Home, default_home, write_private
 from runtime.stack.issuer import open_issuer, sign
+from runtime.stack.local import postgres_of
+from runtime.stack.state import ensure_secrets, read_state
 from schemas.errors import TransientError
 
 MAPPING = Path(__file__).resolve().parents[2] / "definitions" / "demo" / "incidents.yaml"
 INCIDENTS = 890
 ANALYST = "demo_analyst"
 console = Console()
+_COLUMNS = (TextColumn("{task.description:<30}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
 
 
 def demo(
@@ -62,9 +69,11 @@ def demo(
         for command in ("db migrate", "topics apply"):
             _casestream(command.split())
         _import_people(home, mapping, rows)
-        outside = Outside.on_free_ports()
-        processes = Processes.start(log_file(home.root), outside.environment)
-        balanced = asyncio.run(_run(processes, outside, mapping, rows, home))
+        outside, payments = Outside.on_free_ports(), Payments.on_free_port(_bank_book(home))
+        payments.book.unlink(missing_ok=True)
+        environment = {**outside.environment(payments.address), **bank_environment(payments.book)}
+        processes = Processes.start(log_file(home.root), environment)
+        balanced = asyncio.run(_run(processes, outside, payments, mapping, rows, home))
     finally:
         if processes is not None and not keep:
             processes.stop()
@@ -76,14 +85,15 @@ def demo(
         raise typer.Exit(ExitCode.FAILED)
 
 
-async def _run(processes: Processes, outside: Outside, mapping: ImportMapping, rows: Sequence[Row], home: Home) -> bool:
+async def _run(
+    processes: Processes, outside: Outside, payments: Payments, mapping: ImportMapping, rows: Sequence[Row], home: Home
+) -> bool:
     settings = Settings.load()
     await processes.ready()
     console.print(f"all processes run: {processes.url}, log {processes.log}", highlight=False)
-    columns = (TextColumn("{task.description:<30}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     run = time.strftime("%Y%m%d%H%M%S")
     story = Demo(settings, processes, mapping, rows, run)
-    with Progress(*columns, console=console) as progress:
+    with Progress(*_COLUMNS, console=console) as progress:
         books = await story.go(tokens_of([], mapping.tenants), progress)
     url = with_user(role_url(settings, "migrate"), ANALYST)
     password = _password_file(home).read_text(encoding="utf-8").strip()
@@ -93,7 +103,7 @@ async def _run(processes: Processes, outside: Outside, mapping: ImportMapping, r
         balanced = await show(console, books, analyst, processes.url)
         console.rule("Cases")
         chapter = CaseChapter(settings, processes.url, _readers(mapping.tenants), incident_snapshots(rows, mapping, run), run)
-        with Progress(*columns, console=console) as progress:
+        with Progress(*_COLUMNS, console=console) as progress:
             told = await chapter.go(owner, analyst, _typed, home.root / "demo", progress)
         balanced = show_cases(console, told, Login(url, _password_file(home))) and balanced
         console.rule("Rules")
@@ -102,14 +112,37 @@ async def _run(processes: Processes, outside: Outside, mapping: ImportMapping, r
         else:
             rules = RuleChapter(settings, processes, outside, rows, mapping, run)
             token = tokens_of([], [rules.tenant])[rules.tenant]
-            with Progress(*columns, console=console) as progress:
+            with Progress(*_COLUMNS, console=console) as progress:
                 ran = await rules.go(owner, token, _typed, home.root / "demo", progress)
             balanced = show_rules(console, ran) and balanced
+        console.rule("Journeys")
+        if missing := lacking():
+            console.print(f"not played: {' and '.join(missing)} are not installed; `make install` brings them")
+        else:
+            balanced = await _journeys(settings, processes, payments, mapping.tenants[0], home, run) and balanced
     finally:
         await analyst.close()
         await owner.close()
     console.print(_psql(url, _password_file(home)), highlight=False, soft_wrap=True)
     return balanced
+
+
+async def _journeys(settings: Settings, processes: Processes, payments: Payments, tenant: str, home: Home, run: str) -> bool:
+    issuer, state = open_issuer(home), read_state(home)
+    assert state is not None, "the stack runs"
+
+    def token_of(user: str, role: str) -> str:
+        return sign({"sub": user, "tenant": tenant, "roles": [role]}, issuer)
+
+    url, postgres = role_url(settings, "migrate"), postgres_of(home, state, ensure_secrets(home))
+    chapter = JourneyChapter(processes, postgres, payments, applicants(run), tenant, url)
+    with Progress(*_COLUMNS, console=console) as progress:
+        books = await chapter.go(token_of, _typed, home.root / "demo", progress)
+    return show_journeys(console, books)
+
+
+def _bank_book(home: Home) -> Path:
+    return home.root / "demo" / "bank-book"
 
 
 async def _typed(arguments: Sequence[str]) -> str:

@@ -35,11 +35,6 @@ class Gathered:
     lacking: FlowKey | None
 
 
-async def replay_instance(conn: Connection, flows: FollowedFlows, tenant_id: str, instance_id: str) -> Checked:
-    """Replay one instance. Raises NotFound."""
-    return judge(await gather(conn, flows, tenant_id, instance_id))
-
-
 async def gather(conn: Connection, flows: FollowedFlows, tenant_id: str, instance_id: str) -> Gathered:
     """Read what a replay needs. Raises NotFound."""
     folded = await reads.get_folded(conn, tenant_id, instance_id)

@@ -13,7 +13,7 @@ from domain.onboarding import reads
 from domain.onboarding.commands import Engine
 from domain.onboarding.definitions import FollowedFlows, released_flows
 from domain.onboarding.detail import detail_of
-from domain.onboarding.replaying import Checked, replay_instance
+from domain.onboarding.replaying import Gathered, gather, judge
 from domain.outbox import Outbox
 from runtime.cli import output
 from runtime.cli.exits import ExitCode
@@ -74,10 +74,11 @@ def timeline(
 def replay(which: Which, tenant: OfTenant) -> None:
     """Decide the instance's history again; runs no handler. Exit code 1 and the first divergence when it is another one."""
 
-    async def work(conn: Connection, _: Settings) -> Checked:
-        return await replay_instance(conn, FollowedFlows(released_flows()), tenant, which)
+    async def work(conn: Connection, _: Settings) -> Gathered:
+        return await gather(conn, FollowedFlows(released_flows()), tenant, which)
 
-    found = within(tenant, work)
+    # Deciding a long history takes seconds, and holds no transaction meanwhile.
+    found = judge(within(tenant, work))
     divergence = found.replayed.divergence
     output.show_record(
         {

@@ -95,6 +95,19 @@ def test_the_demos_rules_fire_as_an_oracle_says_through_faults_and_kills(kept_de
     assert "not met: estimatedValue > 50000; it saw 50000" in told
 
 
+@pytest.mark.requirement("WF-1", "WF-9", "WF-12", "IN-9", "IN-10", "trap-63")
+def test_the_demos_journeys_end_as_an_oracle_says_through_faults_and_kills(kept_demo: KeptDemo) -> None:
+    told = kept_demo.done.stdout
+    assert "The books of the journeys balance." in told, told[-6000:]
+    for end in ("hit of AML, all undone", "never came back", "approved by a person", "offer declined", "paid out"):
+        assert re.search(rf"│ {end}\s+│ [A-Z]+\s+│\s+([1-9]\d*)\s+│\s+\1 │", told), f"{end}: journeys and oracle"
+    for killed in ("effects-0", "onboarding-0", "postgresql"):
+        assert re.search(rf"{killed} \(back after [\d.]+ s\)", told)
+    undone = re.findall(r"SAGA_COMPENSATION\s+│ undone (\w+)", told)
+    assert undone == ["UNDO_CARD_ACTIVATION", "UNDO_WALLET_CREATION", "UNDO_ACCOUNT_CREATION"]
+    assert re.search(r"replayed: \d+ events, \d+ decisions, divergence: None", told)
+
+
 def test_the_tutorials_commands_do_what_it_says(kept_demo: KeptDemo) -> None:
     blocks = re.findall(r"```sh\n(.*?)```", TUTORIAL.read_text(encoding="utf-8"), re.DOTALL)
     _start, exports, create, act, operate = blocks

@@ -6,7 +6,7 @@ import pytest
 
 from domain.onboarding.definitions import import_flow, list_flows
 from domain.onboarding.flow import FlowKey
-from domain.onboarding.replaying import replay_instance
+from domain.onboarding.replaying import gather, judge
 from schemas.errors import ConcurrencyConflict, Rejected
 from schemas.onboarding import Advance, CancelInstance, StartInstance
 from tests.integration.onboarding.journeys import Journeys
@@ -62,7 +62,7 @@ async def test_why_somebody_cancelled_is_readable_in_no_column_and_is_decided_ag
     )
     assert told["kept"]
     async with journeys.world.api() as conn:
-        assert (await replay_instance(conn, journeys.flows, "north", "i-1")).sound
+        assert judge(await gather(conn, journeys.flows, "north", "i-1")).sound
 
 
 @pytest.mark.requirement("WF-1")
@@ -89,7 +89,7 @@ async def test_stored_histories_are_decided_again_and_a_changed_one_is_found(jou
     async with working(journeys):
         await ends_as(journeys, "i-1", "COMPENSATED")
     async with journeys.world.api() as conn:
-        sound = await replay_instance(conn, journeys.flows, "north", "i-1")
+        sound = judge(await gather(conn, journeys.flows, "north", "i-1"))
     assert sound.sound
     assert sound.replayed.events == (await journeys.row("i-1"))["version"]
     pool = await journeys.world.pool("superuser")
@@ -98,7 +98,7 @@ async def test_stored_histories_are_decided_again_and_a_changed_one_is_found(jou
         "update workflow_event set payload = replace(payload, 'create-wallet', 'purse') where event_type = 'STEP_STARTED'"
     )
     async with journeys.world.api() as conn:
-        changed = await replay_instance(conn, journeys.flows, "north", "i-1")
+        changed = judge(await gather(conn, journeys.flows, "north", "i-1"))
     assert changed.replayed.divergence is not None
     assert changed.replayed.divergence.field == "handler"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from domain.onboarding.replaying import replay_instance
+from domain.onboarding.replaying import gather, judge
 from domain.onboarding.stuck import FIRST, count_recoveries, look
 from tests.integration.domain.world import World
 from tests.integration.onboarding.journeys import Journeys
@@ -44,7 +44,7 @@ async def _causes(world: World) -> list[Any]:
 
 async def _sound(journeys: Journeys, instance_id: str) -> bool:
     async with journeys.world.api() as conn:
-        return (await replay_instance(conn, journeys.flows, "north", instance_id)).sound
+        return judge(await gather(conn, journeys.flows, "north", instance_id)).sound
 
 
 @pytest.mark.requirement("WF-8", "trap-67")

@@ -5,13 +5,15 @@ from unnest(:tenant_ids::text[], :user_ids::text[]) as w (tenant_id, user_id)
 left join tenants t on t.tenant_id = w.tenant_id
 left join users u on u.tenant_id = w.tenant_id and u.user_id = w.user_id;
 
--- name: upsert_tenants!
--- Add tenants or change their name, zone and holidays; active stays as it is.
+-- name: upsert_tenants
+-- Add tenants or change their name, zone and holidays; active stays as it is. Those whose days are others than before, and the time.
 insert into tenants as known (tenant_id, name, zone, holidays)
 select t.tenant_id, t.name, t.zone, array(select jsonb_array_elements_text(t.holidays::jsonb)::date)
 from unnest(:tenant_ids::text[], :names::text[], :zones::text[], :holidays::text[]) as t (tenant_id, name, zone, holidays)
 order by t.tenant_id
-on conflict (tenant_id) do update set name = excluded.name, zone = excluded.zone, holidays = excluded.holidays;
+on conflict (tenant_id) do update set name = excluded.name, zone = excluded.zone, holidays = excluded.holidays
+returning new.tenant_id, cs_now() as now,
+          old.tenant_id is not null and (old.zone, old.holidays) is distinct from (new.zone, new.holidays) as calendar_changed;
 
 -- name: upsert_users!
 -- Add users or change their name and roles; without a word on active it stays, and a new one is active.

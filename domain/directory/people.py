@@ -10,23 +10,29 @@ from typing import Any, Literal
 
 from domain.audit import append
 from domain.directory.entries import TeamEntry, TenantEntry, UserEntry
+from domain.timers.commands import arm
+from domain.timers.timer import Timer, entry_at
 from runtime.sql import Connection, load_queries
 
 queries = load_queries(Path(__file__).with_name("directory.sql"))
 
 Kind = Literal["tenant", "user", "team"]
+# The timer that is due at once when a tenant's days are others: whoever counts by them counts again.
+CALENDAR_CHANGED = "tenant-calendar"
 
 
 async def put_tenants(conn: Connection, entries: Sequence[TenantEntry], *, actor: str) -> None:
-    """Add tenants, or change their names, zones and holidays."""
+    """Add tenants, or change their names, zones and holidays; what counts by a changed calendar is told by a timer."""
     newest = {entry.tenant_id: entry for entry in entries}
-    await queries.upsert_tenants(
+    rows = await queries.upsert_tenants(
         conn,
         tenant_ids=list(newest),
         names=[entry.name for entry in newest.values()],
         zones=[entry.zone for entry in newest.values()],
         holidays=[json.dumps([day.isoformat() for day in entry.holidays]) for entry in newest.values()],
     )
+    moved = [(row["tenant_id"], row["now"]) for row in rows if row["calendar_changed"]]
+    await arm(conn, [Timer(tenant, CALENDAR_CHANGED, CALENDAR_CHANGED, now, entry=entry_at(now)) for tenant, now in moved])
     for tenant_id in newest:
         await _record(conn, tenant_id, actor, "directory.put", "tenant", 1)
 

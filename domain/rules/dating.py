@@ -14,7 +14,7 @@ from domain.rules.calendar import Calendar
 from domain.rules.compiling import CompiledRule
 from domain.rules.date_fields import due_of
 from domain.rules.matching import Occasion
-from domain.timers.timer import Timer
+from domain.timers.timer import Timer, entry_at
 
 KIND = "rule-date"
 
@@ -43,7 +43,7 @@ def dates_of(rules: Iterable[CompiledRule], occasion: Occasion, now: datetime, c
         if due is not None and due > now:
             armed.append(date_timer(rule, occasion.key, key, due, occasion.subject_id, told_at))
         elif due is None or _touched(rule, occasion):
-            disarmed.append(((occasion.change.tenant_id, key), entry_of(told_at)))
+            disarmed.append(((occasion.change.tenant_id, key), entry_at(told_at)))
     return Dates(tuple(armed), tuple(disarmed))
 
 
@@ -53,12 +53,7 @@ def date_timer(
     """`at`: when the date was told; what was told later counts."""
     tenant, entity_type, entity_id = entity
     command = {"ruleId": rule.rule_id, "entityType": entity_type, "entityId": entity_id}
-    return Timer(tenant, key, KIND, due, command, entry_of(at), subject_id)
-
-
-def entry_of(told_at: datetime) -> int:
-    """What is told later counts, in whatever order it is read."""
-    return int(told_at.timestamp() * 1_000_000)
+    return Timer(tenant, key, KIND, due, command, entry_at(at), subject_id)
 
 
 def _touched(rule: CompiledRule, occasion: Occasion) -> bool:

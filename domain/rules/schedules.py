@@ -8,7 +8,7 @@ again start it once per entity and instant.
     due --> which instants (catch-up) --> page of entities --> orders ... --> next instant
 
 A rule that hangs on a date has a timer per entity (domain/rules/dating.py), and, when it is made or changed, one that goes
-over the entities that exist.
+over the entities that exist. So it does when the tenant's zone or holidays change, and schedules in the tenant's zone move.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from domain.directory.people import CALENDAR_CHANGED
 from domain.entities.candidates import candidates
 from domain.entities.entity import Entity
 from domain.entities.store import find_entities
@@ -33,7 +34,7 @@ from domain.rules.followed_rules import FollowedRules
 from domain.rules.known_names import calendar_of
 from domain.rules.publishing import start_ordered
 from domain.rules.store import Edit
-from domain.timers.commands import arm, disarm, find_armed
+from domain.timers.commands import arm, disarm, find_armed, hold_armed
 from domain.timers.cron import due_fires, next_fire
 from domain.timers.timer import Fired, Handler, Timer
 from runtime.sql import Connection, load_queries
@@ -92,7 +93,7 @@ class Schedules:
     @property
     def handlers(self) -> dict[str, Handler]:
         """By kind of timer."""
-        return {SCHEDULE: self.on_schedule, DATE: self.on_dates, SCAN: self.on_scan}
+        return {SCHEDULE: self.on_schedule, DATE: self.on_dates, SCAN: self.on_scan, CALENDAR_CHANGED: self.on_calendars}
 
     async def on_schedule(self, conn: Connection, timers: Sequence[Timer], now: datetime) -> Sequence[Fired]:
         """A page of entities for each due schedule."""
@@ -124,6 +125,24 @@ class Schedules:
     async def on_scan(self, conn: Connection, timers: Sequence[Timer], now: datetime) -> Sequence[Fired]:
         """A page of entities that existed before the rule did: their dates are armed."""
         return [await self._scan(conn, timer, now) for timer in timers]
+
+    async def on_calendars(self, conn: Connection, timers: Sequence[Timer], now: datetime) -> Sequence[Fired]:
+        """Tenants whose days are others now: their dates are counted again, their schedules move."""
+        return [await self._follow_calendar(conn, timer, now) for timer in timers]
+
+    async def _follow_calendar(self, conn: Connection, timer: Timer, now: datetime) -> Fired:
+        tenant_id, held = timer.tenant_id, False
+        book = await self._rules.read(conn, [tenant_id])
+        zone = (await calendar_of(conn, tenant_id)).zone.key
+        for rule in [active.rule for (tenant, _), active in book.rules.items() if tenant == tenant_id]:
+            told = rule.definition
+            if told.trigger_type is TriggerType.ON_DATE_FIELD:
+                key = f"{SCAN}|{rule.rule_id}|{timer.entry}"
+                await arm(conn, [Timer(tenant_id, key, SCAN, now, {"ruleId": rule.rule_id, "after": ""}, rule.version)])
+            elif told.trigger_type is TriggerType.SCHEDULED and told.schedule_timezone is None:
+                held = not await _move(conn, tenant_id, f"{SCHEDULE}|{rule.rule_id}", zone) or held
+        # Another scheduler is going over a rule's entities: look again when it is done.
+        return Fired(timer.key, next_due=now) if held else Fired(timer.key)
 
     async def _schedule(self, conn: Connection, timer: Timer, now: datetime) -> Fired:
         rule = await self._rule(conn, timer)
@@ -163,6 +182,22 @@ class Schedules:
         book = await self._rules.read(conn, [timer.tenant_id])
         active = book.rules.get((timer.tenant_id, timer.command["ruleId"]))
         return active.rule if active is not None and active.rule.version == timer.entry else None
+
+
+async def _move(conn: Connection, tenant_id: str, key: str, zone: str) -> bool:
+    """Let a schedule count by this zone; False when another scheduler holds it. Its instants under way are done to the end."""
+    armed = await find_armed(conn, tenant_id, key)
+    if armed is None or armed.command["zone"] == zone:
+        return True
+    timer = await hold_armed(conn, tenant_id, key)
+    if timer is None:
+        return False
+    due = next_fire(timer.command["cron"], zone, datetime.fromisoformat(timer.command["last"]))
+    command = {**timer.command, "zone": zone}
+    if "instants" in command:
+        command["next"], due = due.isoformat(), timer.due_at
+    await arm(conn, [Timer(tenant_id, key, SCHEDULE, due, command, timer.entry)])
+    return True
 
 
 def _too_large(order: OutboxEvent) -> Incident:

@@ -73,6 +73,12 @@ async def find_armed(conn: Connection, tenant_id: str, key: str) -> Timer | None
     return None if row is None else _timer_of(row)
 
 
+async def hold_armed(conn: Connection, tenant_id: str, key: str) -> Timer | None:
+    """The armed timer of this key, locked; None when there is none, or another holds it: whoever fires waits for nobody."""
+    row = await queries.hold_armed_timer(conn, tenant_id=tenant_id, key=key)
+    return None if row is None else _timer_of(row)
+
+
 async def find_standing(conn: Connection, tenant_id: str, keys: Iterable[str], grace: timedelta) -> set[str]:
     """Of these timers those that are armed, or fired no longer ago than `grace`."""
     rows = await queries.find_standing_timers(conn, tenant_id=tenant_id, keys=sorted(keys), grace=grace)
@@ -99,8 +105,10 @@ async def fire(conn: Connection, handlers: Mapping[str, Handler], tenant_id: str
     ended: list[tuple[str, Fired]] = []
     for kind in sorted(by_kind):
         said = {fired.key: fired for fired in await handlers[kind](conn, by_kind[kind], rows[0]["now"])}
-        ended += [(kind, said.get(timer.key, Fired(timer.key))) for timer in by_kind[kind]]
-    await _end(conn, tenant_id, [fired for _, fired in ended])
+        became = [said.get(timer.key, Fired(timer.key)) for timer in by_kind[kind]]
+        # Before the next kind is handled, since it may move what this one has armed again.
+        await _end(conn, tenant_id, became)
+        ended += [(kind, fired) for fired in became]
     return ended
 
 

@@ -31,6 +31,11 @@ select tenant_id, timer_key, kind, due_at, command::text as command, entry, subj
 from timers
 where tenant_id = :tenant_id and timer_key = :key and state = 'armed';
 
+-- name: hold_armed_timer^
+select tenant_id, timer_key, kind, due_at, command::text as command, entry, subject_id
+from timers
+where tenant_id = :tenant_id and timer_key = :key and state = 'armed' for update skip locked;
+
 -- name: find_tenants_with_due_timers$
 -- Run as cs_scan: hops from one tenant's first armed timer in the index to the next tenant's.
 with recursive first as (

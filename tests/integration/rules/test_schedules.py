@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from domain.directory.entries import TenantEntry
+from domain.directory.people import put_tenants
 from domain.entities.store import pack_values
 from domain.rules.schedules import PAGE, Schedules
 from domain.timers.commands import fire
@@ -14,6 +16,7 @@ from tests.integration.domain.world import World
 from tests.integration.rules.house import OUTBOX, TASK, House, event, order
 
 DAILY = {"triggerType": "SCHEDULED", "cronExpression": "0 8 * * *", "scheduleTimezone": "Asia/Ho_Chi_Minh"}
+ARMED = "select kind, due_at from timers where state = 'armed' order by kind, due_at"
 CONTACTED = [{"fieldName": "leadStatus", "operator": "EQUALS", "value": "CONTACTED"}]
 
 
@@ -29,6 +32,11 @@ async def lead(world: World, lead_id: str, /, **values: Any) -> None:
         "insert into entity_state (tenant_id, entity_type, entity_id, entity_values, removed, event_sequence, subject_id,"
         " created_at, changed_at) values ('north', 'LEAD', $1, $2, false, 0, 'LEAD/' || $1, '2026-01-01', '2026-01-01')",
         lead_id, pack_values(values))  # fmt: skip
+
+
+async def move_to(house: House, zone: str) -> None:
+    async with house.world.worker() as conn:
+        await put_tenants(conn, [TenantEntry(tenant_id="north", name="North", zone=zone)], actor="operator")
 
 
 async def fire_due(house: House, rounds: int = 1) -> None:
@@ -171,6 +179,51 @@ async def test_entities_that_were_there_before_the_rule_get_their_timers_too(hou
         "select command->>'entityId' as entity from timers where kind = 'rule-date' and state = 'armed'"
     )
     assert [row["entity"] for row in rows] == ["1"]
+
+
+async def test_a_tenant_that_moves_takes_its_dates_and_schedules_to_its_new_zone(house: House) -> None:
+    await set_clock(house.world, datetime(2026, 12, 1, 3, tzinfo=UTC))
+    await lead(house.world, "1", renewsOn="2026-12-10")
+    await move_to(house, "UTC")
+    await house.rule(TASK, name="a date", triggerType="ON_DATE_FIELD", dateField="renewsOn", timeOfDay="09:00")
+    await house.rule(TASK, name="nightly", **{**DAILY, "scheduleTimezone": None})
+    await house.rule(TASK, name="in a zone of its own", **DAILY)
+    await fire_due(house, 2)
+    before = await house.world.look(ARMED)
+    assert [(row["kind"], row["due_at"].isoformat()[5:16]) for row in before] == [
+        ("rule-date", "12-10T09:00"), ("rule-schedule", "12-01T08:00"), ("rule-schedule", "12-02T01:00")]  # fmt: skip
+
+    await move_to(house, "UTC")
+    assert await house.world.look("select from timers where state = 'armed' and kind = 'tenant-calendar'") == [], "nothing has changed"
+    await move_to(house, "Asia/Ho_Chi_Minh")
+    await fire_due(house, 3)
+
+    after = await house.world.look(ARMED)
+    assert [(row["kind"], row["due_at"].isoformat()[5:16]) for row in after] == [
+        ("rule-date", "12-10T02:00"), ("rule-schedule", "12-02T01:00"), ("rule-schedule", "12-02T01:00")]  # fmt: skip
+    assert await orders(house) == []
+
+
+async def test_a_schedule_under_way_ends_as_it_began_when_its_tenant_moves(house: House) -> None:
+    await set_clock(house.world, datetime(2026, 12, 1, 0, 30, tzinfo=UTC))
+    await move_to(house, "Asia/Ho_Chi_Minh")
+    for number in range(PAGE + 1):
+        await lead(house.world, f"{number:04}", leadStatus="CONTACTED")
+    await house.rule(TASK, **{**DAILY, "scheduleTimezone": None})
+    await set_clock(house.world, datetime(2026, 12, 1, 1, 0, 5, tzinfo=UTC))
+    await fire_due(house)
+    await move_to(house, "UTC")
+    async with house.world.worker() as other:
+        await other.execute("select from timers where kind = 'rule-schedule' for update")
+        await fire_due(house)
+    assert await house.world.look("select from timers where state = 'armed' and kind = 'tenant-calendar'") != [], "it waits"
+    await fire_due(house, 3)
+
+    told = await orders(house)
+    assert len({one["entityId"] for one in told}) == len(told) == PAGE + 1
+    assert {one["occurrence"] for one in told} == {"cron|2026-12-01T01:00:00+00:00"}
+    (timer,) = await house.world.look(ARMED)
+    assert timer["due_at"] == datetime(2026, 12, 1, 8, tzinfo=UTC)
 
 
 async def test_an_edit_that_leaves_the_schedule_alone_loses_no_entity(house: House) -> None:

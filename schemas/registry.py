@@ -49,11 +49,15 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A consumer group. `inbox`: how long a message without a sequence is remembered (see DESIGN's "Seen")."""
+    """A consumer group. `inbox`: how long a message without a sequence is remembered (see DESIGN's "Seen").
+
+    `own_keys`: whatever it does has a durable unique key, so that a message which the inbox has forgotten repeats nothing.
+    """
 
     name: str
     topics: tuple[str, ...]
     inbox: Literal["retention", "forever"] = "retention"
+    own_keys: bool = False
     rebuilds: bool = False
     description: str = ""
 
@@ -262,12 +266,14 @@ CASES = Group(
 ENTITIES = Group(
     "entities",
     ("crm.entity.events", "crm.entity.commands"),
+    own_keys=True,
     description="keeps the newest values of every entity, and applies commands to managed types",
 )
 
 RULES = Group(
     "workflow-engine",
     ("crm.entity.events", "rules.commands.v1"),
+    own_keys=True,
     description="lets rules look at entity changes; a run's id is a durable unique key: an offset moved back repeats nothing",
 )
 
@@ -281,6 +287,7 @@ ONBOARDING = Group(
 SAGA = Group(
     "saga",
     ("work-items.events.v1",),
+    own_keys=True,
     description="turns what happens to work items into commands for the instances behind them; repeated ones change nothing",
 )
 

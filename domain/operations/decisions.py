@@ -125,6 +125,8 @@ def effects_said(group: Group, moves: Sequence[Move]) -> str:
         return "none: a projection has no outside effects, and what it applied before it drops as seen"
     if group.inbox == "forever":
         return "none: the group remembers for ever what it has done"
+    if group.own_keys:
+        return "none: what the group does has keys of its own, which are kept for ever"
     if any(move.below_inbox for move in moves):
         return "POSSIBLE: below the low-water mark the inbox has forgotten what was done"
     return "none: the inbox still knows all of these events"

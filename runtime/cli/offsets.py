@@ -174,7 +174,8 @@ async def plan(
     rows = await operating.read(pool, lambda conn: operations.list_positions(conn, group.name, topic, partition))
     standing = {Place(row["topic"], row["partition"]): row["next"] for row in rows}
     instants = await _offsets_at(kafka, bounds, instant)
-    age = inbox_ages([group], timedelta(days=settings.housekeeping.inbox_margin_days)).get(group.name)
+    forgetful = [] if group.own_keys else [group]
+    age = inbox_ages(forgetful, timedelta(days=settings.housekeeping.inbox_margin_days)).get(group.name)
     forgotten = age and datetime.now(UTC) - age
     # Where nothing is younger than the mark, all of it is below.
     low_water = (

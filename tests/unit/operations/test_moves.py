@@ -23,6 +23,7 @@ HERE = Place("crm.entity.events", 0)
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 EFFECTS = Group("effects", ("crm.entity.events",))
 FOR_EVER = Group("work-items", ("work-items.commands.v1",), inbox="forever")
+KEYED = Group("workflow-engine", ("crm.entity.events",), own_keys=True)
 TABLE = Group("projections.x.v1", ("work-items.events.v1",), rebuilds=True)
 
 
@@ -95,6 +96,7 @@ def test_below_the_low_water_mark_a_reason_is_asked_for() -> None:
     [
         (TABLE, False, "none: a projection"),
         (FOR_EVER, False, "none: the group remembers for ever"),
+        (KEYED, True, "none: what the group does has keys of its own"),
         (EFFECTS, False, "none: the inbox still knows"),
         (EFFECTS, True, "POSSIBLE"),
     ],

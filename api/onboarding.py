@@ -51,7 +51,7 @@ async def start_onboarding(request: DoorRequest, body: StartBody) -> Response:
 
 
 async def act_on_onboarding(request: DoorRequest, instance_id: InstanceId, body: ActionBody) -> Response:
-    """Take an action. Needs an Idempotency-Key, since the same action again would be another step."""
+    """Take an action. Without an Idempotency-Key or an expected version the same action sent again is another step."""
     matched, engine, caller = if_match(request), engine_of(request), request.caller()
     if matched is not None and body.expected_version not in (None, matched):
         raise Problem("InvalidIfMatch", "If-Match and expectedVersion name different versions; send one of them.")
@@ -66,7 +66,7 @@ async def act_on_onboarding(request: DoorRequest, instance_id: InstanceId, body:
             return request.refuse(outcome, if_match=matched)
         return _answer(outcome.instance, "Action accepted", 202 if outcome.instance.current else 200)
 
-    answer = await request.in_transaction(effect, key_required=True)
+    answer = await request.in_transaction(effect, key_required=False)
     if answer.status_code != 202:
         return answer
     ended = await _outcome(request, instance_id)

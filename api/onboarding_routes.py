@@ -25,7 +25,7 @@ ONBOARDING_ROUTES: tuple[Route, ...] = (
         MAY_BEGIN,
         answers.OnboardingMoved,
         problems=("InvalidTransition", "ActorNotAllowed", "StepInProgress", "InstanceEnded", "ConflictState"),
-        takes=("Idempotency-Key required", "If-Match"),
+        takes=("Idempotency-Key", "If-Match"),
         gives=("ETag", "Location", "Idempotency-Replayed"),
         missing="InstanceNotFound",
         responses={202: {"model": answers.OnboardingMoved, "description": "The step is under way; see Location"}},

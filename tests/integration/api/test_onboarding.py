@@ -87,6 +87,16 @@ async def test_a_sync_step_is_answered_with_its_outcome_and_a_repetition_is_no_s
     assert len(rows) == 1
 
 
+@pytest.mark.requirement("WF-14")
+async def test_the_documents_calls_are_answered_as_they_are_printed(served: Served) -> None:
+    begun = (await start(served, {"userId": "an"})).json()
+    assert begun.keys() >= {"instanceId", "currentState", "message"}
+    async with working(served):
+        path = f"{PATH}/{begun['instanceId']}/action"
+        acted = await served.client.post(path, json={"action": "NEXT"}, headers=served.headers(CUSTOMER))
+    assert (acted.status_code, acted.json()["currentState"]) == (200, "OTP_VERIFIED")
+
+
 @pytest.mark.requirement("WF-13")
 async def test_without_a_worker_the_step_is_under_way_and_nothing_else_can_be_done(served: Served) -> None:
     instance = (await start(served)).json()["instanceId"]

@@ -17,6 +17,7 @@ from checks import (
     dockerfile,
     documents,
     flows,
+    flows_page,
     lint,
     lock,
     metadata,
@@ -80,9 +81,10 @@ CHECKS: dict[str, Check] = {
     "cli": cli_page.check,
     "metrics": metrics_page.check,
     "rules": rules_page.check,
+    "flow-words": flows_page.check,
     "requirements": requirements.check,
 }
-GENERATING = ["schemas", "settings", "cli", "metrics", "rules", "requirements"]
+GENERATING = ["schemas", "settings", "cli", "metrics", "rules", "flow-words", "requirements"]
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -21,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic.alias_generators import to_camel
+from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import PydanticCustomError
 
 from schemas.registry import STEP_REQUESTS
@@ -78,26 +79,26 @@ class _Part(BaseModel):
 class Retry(_Part):
     """How often a failed attempt is made again. The pause before retry n is `delay`, doubled each time unless `fixed`."""
 
-    retries: Annotated[StrictInt, Field(ge=0, le=100)] = 3
-    delay: Duration = timedelta(seconds=1)
-    backoff: Literal["exponential", "fixed"] = "exponential"
+    retries: Annotated[StrictInt, Field(ge=0, le=100)] = Field(3, description="Attempts after the first one.")
+    delay: Duration = Field(timedelta(seconds=1), description="The pause before the first retry.")
+    backoff: Literal["exponential", "fixed"] = Field("exponential", description="How pauses grow.")
     longest: Duration = Field(timedelta(hours=1), description="No pause is longer, but for jitter of up to a fifth.")
 
 
 class Sla(_Part):
     """How long the state may wait for somebody. Reminders count from entering it, like the expiry (IN-10)."""
 
-    expires_after: Duration = timedelta(hours=24)
-    on_expiry: Literal["cancel", "remind"] = "cancel"
-    remind_after: Annotated[tuple[Duration, ...], Field(max_length=10)] = ()
+    expires_after: Duration = Field(timedelta(hours=24), description="Counted from entering the state.")
+    on_expiry: Literal["cancel", "remind"] = Field("cancel", description="cancel compensates; remind waits on.")
+    remind_after: Annotated[tuple[Duration, ...], Field(max_length=10)] = Field((), description="When somebody is reminded.")
     most_reminders: Annotated[StrictInt, Field(ge=1, le=100)] = Field(3, description="With `onExpiry: remind`.")
 
 
 class Review(_Part):
     """A task for people: in a group's queue, with the fields that they may edit (IN-9)."""
 
-    group: GroupName
-    editable: Annotated[tuple[FieldName, ...], Field(max_length=100)] = ()
+    group: GroupName = Field(description="The group in whose queue the task lies.")
+    editable: Annotated[tuple[FieldName, ...], Field(max_length=100)] = Field((), description="Members of the case to edit.")
 
 
 class StepReview(Review):
@@ -110,8 +111,8 @@ class StepReview(Review):
 class OnFailure(_Part):
     """What follows when a step gives up: a review, or another state. Left out: an incident for an operator."""
 
-    review: StepReview | None = None
-    to: Name | None = None
+    review: StepReview | None = Field(None, description="People decide how it goes on.")
+    to: Name | None = Field(None, description="The state to go on in.")
 
     @model_validator(mode="after")
     def _says_one_thing(self) -> "OnFailure":
@@ -126,9 +127,9 @@ class Handler(_Part):
     python: code in the process of the effects worker. http: a signed call. kafka: a request on a topic, and a reply.
     """
 
-    name: HandlerName
-    kind: HandlerKind = "python"
-    effects: StrictBool = True
+    name: HandlerName = Field(description="What transitions call it, and for python the entry point of that name.")
+    kind: HandlerKind = Field("python", description="Where it runs.")
+    effects: StrictBool = Field(True, description="Whether it changes something outside.")
     url: Url | None = Field(None, description="http: where the call goes; a setting of the worker may name another place.")
     secret: SecretName | None = Field(None, description="http: the tenant's secret that signs; else webhook_signing.")
     topic: TopicName = Field(STEP_REQUESTS, description="kafka: where the request goes.")
@@ -151,10 +152,10 @@ class Handler(_Part):
 class State(_Part):
     """Where an instance can be."""
 
-    name: Name
+    name: Name = Field(description="Its name in histories and for operators.")
     step: GroupName | None = Field(None, description="What a front end calls it (stepName); else the name.")
     end: End | None = Field(None, description="The journey ends here. rejected: what was done is compensated.")
-    sla: Sla | None = None
+    sla: Sla | None = Field(None, description="How long it may wait for somebody.")
     review: Review | None = Field(None, description="The state waits for a decision: actions APPROVE, REJECT, RETURN.")
     persist: StrictBool = Field(False, description="A persist point: the case is stored when the state is entered.")
 
@@ -162,20 +163,20 @@ class State(_Part):
 class Transition(_Part):
     """From a state by an action to another one; with a handler by way of a step."""
 
-    from_state: Name = Field(alias="from")
-    action: Name
-    to: Name
-    actors: Annotated[tuple[Actor, ...], Field(min_length=1)]
+    from_state: Name = Field(alias="from", description="The state that it leaves.")
+    action: Name = Field(description="What the actor says, such as NEXT.")
+    to: Name = Field(description="The state that it leads to.")
+    actors: Annotated[tuple[Actor, ...], Field(min_length=1)] = Field(description="Who may take it.")
     mode: Mode = Field("sync", description="sync: a caller is told the outcome if it comes within 2 s. async: at once 202.")
-    handler: HandlerName | None = None
+    handler: HandlerName | None = Field(None, description="What runs before the state is entered.")
     outcomes: dict[Name, Name] = Field(default_factory=dict, description="Another state for each outcome that has a name.")
-    retry: Retry = Retry()
+    retry: Retry = Field(Retry(), description="How a failed attempt is made again.")
     attempt_timeout: Duration | None = Field(None, description="After it the outcome is unknown, and the next begins.")
     total_timeout: Duration | None = Field(None, description="For all attempts and pauses together.")
     compensation: HandlerName | None = Field(None, description="What undoes the step. It must be idempotent.")
-    compensation_retry: Retry = Retry(retries=5)
+    compensation_retry: Retry = Field(Retry(retries=5), description="The same for the compensation.")
     irreversible: Words | None = Field(None, description="Why a step with effects has no compensation.")
-    on_failure: OnFailure | None = None
+    on_failure: OnFailure | None = Field(None, description="What follows when the step gives up; else an incident.")
     data_schema: GroupName | None = Field(None, description="Part of the case definition that submitted data must fit.")
 
     @model_validator(mode="after")
@@ -191,20 +192,32 @@ class Transition(_Part):
 class FlowDefinition(_Part):
     """One version of a flow."""
 
-    flow: FlowName
-    version: FlowVersion
-    title: Words | None = None
-    initial: Name
+    flow: FlowName = Field(description="Its name, the same in all versions.")
+    version: FlowVersion = Field(description="A version never changes once an instance has started on it.")
+    title: Words | None = Field(None, description="What people call it.")
+    initial: Name = Field(description="The state in which an instance begins.")
     case_definition: GroupName | None = Field(None, description="The case definition whose schema is pinned with the flow.")
     cancel_by: tuple[Literal["USER", "OPERATOR"], ...] = Field(("USER", "OPERATOR"), description="Who may cancel.")
     reopen_to: Name | None = Field(None, description="Where an instance goes on when its work item is reopened.")
-    states: Annotated[tuple[State, ...], Field(min_length=1, max_length=500)]
-    transitions: Annotated[tuple[Transition, ...], Field(max_length=2_000)] = ()
-    handlers: Annotated[tuple[Handler, ...], Field(max_length=500)] = ()
+    states: Annotated[tuple[State, ...], Field(min_length=1, max_length=500)] = Field(description="Where it can be.")
+    transitions: Annotated[tuple[Transition, ...], Field(max_length=2_000)] = Field((), description="What leads on.")
+    handlers: Annotated[tuple[Handler, ...], Field(max_length=500)] = Field((), description="What its steps run.")
 
     def as_document(self) -> dict[str, Any]:
         """The definition in the format's words, without what is default: for export and for comparing two versions."""
         return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+
+class _FlowSchema(GenerateJsonSchema):
+    """Defaults as a file would say them: pydantic writes durations in ISO 8601, which the format refuses."""
+
+    def encode_default(self, dft: Any) -> Any:
+        return _write_duration(dft) if isinstance(dft, timedelta) else super().encode_default(dft)
+
+
+def flow_file_schema() -> dict[str, Any]:
+    """The JSON Schema of a flow file."""
+    return FlowDefinition.model_json_schema(by_alias=True, mode="validation", schema_generator=_FlowSchema)
 
 
 _KINDS_OF: dict[str, tuple[HandlerKind, ...]] = {

@@ -10,7 +10,7 @@ from typing import Any
 from schemas.asyncapi import document
 from schemas.case_classes import CaseClassFile
 from schemas.envelope import MAX_ATTRIBUTE_BYTES, SEQUENCE_DIGITS
-from schemas.flows import FlowDefinition
+from schemas.flows import flow_file_schema
 from schemas.models import Payload
 from schemas.rule_files import rule_file_schema
 from schemas.tenants import TENANT_PATTERN
@@ -68,9 +68,8 @@ def rules_schema() -> dict[str, Any]:
 
 def flow_schema() -> dict[str, Any]:
     """For editors too: one version of a flow, which is one file."""
-    schema = FlowDefinition.model_json_schema(by_alias=True, mode="validation")
-    title = "Casestream flow"
-    return {"$schema": _DIALECT, "$id": "urn:casestream:schema:flow:v1", **_without_titles(schema), "title": title}
+    schema = _without_titles(flow_file_schema())
+    return {"$schema": _DIALECT, "$id": "urn:casestream:schema:flow:v1", **schema, "title": "Casestream flow"}
 
 
 def _without_titles(schema: Any) -> Any:

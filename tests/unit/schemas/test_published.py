@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
@@ -257,3 +258,13 @@ def test_the_search_for_free_text_finds_it(field: dict[str, Any]) -> None:
     schema["properties"]["note"] = field
     assert any(place.startswith("/note") for place in free_text(schema))
     assert list(free_text(published.payload_schemas()["CreateWorkItem"])) == ["/title", "/description", "/note"]
+
+
+@pytest.mark.requirement("WF-11")
+def test_every_default_of_the_flow_format_is_what_a_file_could_say() -> None:
+    schema = published.flow_schema()
+    parts = [schema, *schema["$defs"].values()]
+    told = [one for part in parts for one in part["properties"].values() if one.get("default") is not None]
+    assert len(told) > 10
+    for one in told:
+        jsonschema_rs.validate({**one, "$defs": schema["$defs"]}, one["default"])

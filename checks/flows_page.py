@@ -22,8 +22,8 @@ _HEAD = """# Flows
 
 A flow file is YAML; one file is one version. [Write a flow](../how-to/write-a-flow.md) shows how, [how the engine
 decides](../explanation/onboarding.md) what the words do. Unknown words are refused. The JSON Schema for editors is
-`schemas/published/flow.schema.json`. A duration is a whole number with `ms`, `s`, `m`, `h` or `d`, such as `24h`, at most ten years.
-A NAME is written in capitals, digits and `_`.
+`schemas/published/flow.schema.json`. A duration is a whole number with `ms`, `s`, `m`, `h` or `d`, such as `24h`, at most ten
+years. A NAME is written in capitals, digits and `_`.
 """
 
 
@@ -83,7 +83,7 @@ def _default(told: Schema) -> str:
 
 def _findings() -> Iterator[str]:
     yield "## What lint finds\n"
-    yield "An error keeps the version from being used, a warning is for its author. The sentences stand in Vietnamese too: `--lang vi`.\n"
+    yield "An error keeps the version from being used, a warning is for its author. `--lang vi` says them in Vietnamese.\n"
     yield "| code | is | sentence |"
     yield "|---|---|---|"
     for code, (english, _) in SENTENCES.items():

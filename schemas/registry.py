@@ -145,6 +145,7 @@ TOPICS: dict[str, Topic] = {
                 "ReviewDecided",
                 "CancelInstance",
                 "ReopenInstance",
+                "CompleteInstance",
             ),
             WEEK_MS,
             "expires",

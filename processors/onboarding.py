@@ -11,7 +11,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from domain.onboarding import batch
+from domain.onboarding import batch, coupling
 from domain.onboarding.actors import actors_of_roles
 from domain.onboarding.asking import answered, answers_its_call
 from domain.onboarding.definitions import FollowedFlows
@@ -27,6 +27,7 @@ from schemas.onboarding import (
     Advance,
     CancelInstance,
     Command,
+    CompleteInstance,
     ReopenInstance,
     ReviewDecided,
     StartInstance,
@@ -55,6 +56,7 @@ class Onboarding:
             ReviewDecided,
             CancelInstance,
             ReopenInstance,
+            CompleteInstance,
             StepReplied,
         )
     }
@@ -88,6 +90,7 @@ class Onboarding:
             if isinstance(ruling.message.command, StepSucceeded | StepFailed) and not isinstance(ruling.outcome, Rejected)
         ]
         await end_waiting(conn, over)
+        await coupling.report_refused(conn, outputs)
 
 
 def _asked(message: Message) -> batch.Message:

@@ -106,6 +106,14 @@ class ReopenInstance(Payload):
     cycle: Version
 
 
+class CompleteInstance(Payload):
+    """A person closed the work item as done: a strongly coupled instance ends with it, completed; nothing is compensated."""
+
+    TYPE: ClassVar[str] = "CompleteInstance"
+    instance_id: Identifier
+    cycle: Count
+
+
 class RetryStep(Payload):
     """An operator lets a step that became an incident try again."""
 
@@ -226,6 +234,7 @@ Command = (
     | ReviewDecided
     | CancelInstance
     | ReopenInstance
+    | CompleteInstance
     | RetryStep
     | RetryCompensation
     | MarkCompensated

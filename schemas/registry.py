@@ -149,6 +149,7 @@ TOPICS: dict[str, Topic] = {
                 "ReviewDecided",
                 "CancelInstance",
                 "ReopenInstance",
+                "CompleteInstance",
             ),
             WEEK_MS,
             "expires",

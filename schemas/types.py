@@ -25,6 +25,7 @@ from schemas.monitoring import OpsAlert
 from schemas.onboarding import (
     Advance,
     CancelInstance,
+    CompleteInstance,
     InstanceStatusChanged,
     ReopenInstance,
     ReviewDecided,
@@ -140,6 +141,7 @@ MODELS: dict[str, type[Payload]] = {
         ReviewDecided,
         CancelInstance,
         ReopenInstance,
+        CompleteInstance,
         InstanceStatusChanged,
         WorkflowEventTold,
         StepRequested,

@@ -114,7 +114,7 @@ class WorkItemCreated(WorkItemDraftSaved):
 
 
 class WorkItemStatusChanged(_WorkItemEvent):
-    """The status moved (WI-2). `notifyWorkflow` says that a strongly coupled instance must follow (WI-6)."""
+    """The status moved (WI-2). `notifyWorkflow`: a coupled instance must follow (WI-6). `process`: the item's template."""
 
     TYPE: ClassVar[str] = "WORK_ITEM_STATUS_CHANGED"
     old_status: Status
@@ -122,6 +122,7 @@ class WorkItemStatusChanged(_WorkItemEvent):
     action: Action
     notify_workflow: bool = False
     coupling: Coupling = "strong"
+    process: Code | None = None
 
 
 class WorkItemAssigned(_WorkItemEvent):

@@ -8,7 +8,7 @@ carries them out.
 | `instance`, `evolving`, `applying` | the folded instance, and the fold of its history |
 | `decisions` | `decide`: commands, and who may give them |
 | `turn` | one command's turn: events, the instance after them, orders |
-| `moving`, `attempts`, `stepping`, `timing`, `reviewing`, `saga`, `operating`, `marking` | the rules, by subject |
+| `moving`, `attempts`, `stepping`, `timing`, `reviewing`, `saga`, `following`, `operating`, `marking` | the rules, by subject |
 | `orders` | what the world must do, as data: calls, timers, tasks, incidents |
 | `history`, `folded` | events with their causes, and instances, as they are stored |
 | `replay` | decide every command of a history again; the first divergence |

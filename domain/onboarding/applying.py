@@ -207,7 +207,9 @@ def _ended(instance: Instance, event: WorkflowEnded) -> None:
 
 
 def _reopened(instance: Instance, event: WorkflowReopened) -> None:
-    instance.status, instance.cycle, instance.ending, instance.ended_at = "ACTIVE", event.cycle, None, None
+    instance.cycle = event.cycle
+    if instance.ended_at is not None:
+        instance.status, instance.ending, instance.ended_at = "ACTIVE", None, None
 
 
 def _migrated(instance: Instance, event: WorkflowMigrated) -> None:

@@ -7,7 +7,8 @@
 | TimerFired | timing |
 | ReviewDecided | reviewing |
 | RetryStep, RetryCompensation, MarkCompensated, ProposeCompensationInput, ApproveCompensationInput | operating |
-| MigrateInstance, ReopenInstance | operating |
+| MigrateInstance | operating |
+| ReopenInstance, CompleteInstance | following |
 | RecordVersion, RecordSideEffect | marking |
 
 A duplicate or a late message is `Unchanged`; a caller that saw another version, or wants what is not allowed, is `Rejected`.
@@ -16,7 +17,7 @@ A duplicate or a late message is `Unchanged`; a caller that saw another version,
 from collections.abc import Callable
 from typing import Any
 
-from domain.onboarding import marking, operating, refusals, reviewing, stepping, timing
+from domain.onboarding import following, marking, operating, refusals, reviewing, stepping, timing
 from domain.onboarding.flow import FlowKey, Flows
 from domain.onboarding.instance import FINAL, UNDOING, Instance
 from domain.onboarding.moving import enter, take
@@ -30,6 +31,7 @@ from schemas.onboarding import (
     ApproveCompensationInput,
     CancelInstance,
     Command,
+    CompleteInstance,
     MarkCompensated,
     MigrateInstance,
     ProposeCompensationInput,
@@ -197,7 +199,8 @@ _RULES: dict[type[Command], Callable[[Turn, Any], Outcome]] = {
     ProposeCompensationInput: operating.propose_input,
     ApproveCompensationInput: operating.approve_input,
     MigrateInstance: operating.migrate,
-    ReopenInstance: operating.reopen,
+    ReopenInstance: following.reopen,
+    CompleteInstance: following.complete,
     RecordVersion: marking.record_version,
     RecordSideEffect: marking.record_side_effect,
 }

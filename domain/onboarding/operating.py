@@ -6,9 +6,9 @@ Nothing here undoes a check: an operator's order goes the same way as everybody'
 from domain.onboarding import refusals
 from domain.onboarding.attempts import begin_attempt
 from domain.onboarding.flow import FlowKey
-from domain.onboarding.instance import FINAL, Instance
+from domain.onboarding.instance import Instance
 from domain.onboarding.moving import enter
-from domain.onboarding.saga import go_on, tell_status
+from domain.onboarding.saga import go_on
 from domain.onboarding.turn import Outcome, Turn, Unchanged
 from schemas.errors import Rejected
 from schemas.onboarding import (
@@ -16,11 +16,10 @@ from schemas.onboarding import (
     MarkCompensated,
     MigrateInstance,
     ProposeCompensationInput,
-    ReopenInstance,
     RetryCompensation,
     RetryStep,
 )
-from schemas.workflow_events import IncidentResolved, SagaCompensation, Status, WorkflowMigrated, WorkflowReopened
+from schemas.workflow_events import IncidentResolved, SagaCompensation, Status, WorkflowMigrated
 
 
 def retry_step(turn: Turn, command: RetryStep) -> Outcome:
@@ -69,23 +68,6 @@ def approve_input(turn: Turn, command: ApproveCompensationInput) -> Outcome:
     if proposal.by == turn.context.by:
         return refusals.four_eyes(turn.instance)
     return _rerun(turn, "input-approved", None, proposal.number)
-
-
-def reopen(turn: Turn, command: ReopenInstance) -> Outcome:
-    """The work item was opened again. What was compensated cannot go on: it takes a new instance."""
-    instance, target = turn.instance, turn.flow.definition.reopen_to
-    if "SYSTEM" not in turn.context.actors:
-        return refusals.not_permitted(instance, "reopen an instance")
-    if command.cycle <= instance.cycle:
-        return Unchanged(instance, f"the instance is in cycle {instance.cycle} already")
-    if instance.status not in FINAL:
-        return refusals.cannot_reopen(instance, "it has not ended")
-    if instance.status == "COMPENSATED" or target is None:
-        return refusals.cannot_reopen(instance, "its flow does not say where it would go on; start a new one")
-    turn.tell(WorkflowReopened(at=turn.now, cycle=command.cycle))
-    tell_status(turn, "ACTIVE")
-    enter(turn, target)
-    return turn.decided()
 
 
 def migrate(turn: Turn, command: MigrateInstance) -> Outcome:

@@ -13,9 +13,11 @@ from domain.onboarding.instance import Instance
 from domain.outbox import Origin, OutboxEvent
 from schemas.onboarding import (
     CancelInstance,
+    CompleteInstance,
     InstanceStatusChanged,
     ReopenInstance,
     ReviewDecided,
+    StartInstance,
     StepFailed,
     TimerFired,
     WorkflowEventTold,
@@ -27,6 +29,7 @@ TOPIC = "onboarding.events.v1"
 COMMANDS = "onboarding.commands.v1"
 REQUESTS = "onboarding.step-requests.v1"
 AGGREGATE = "onboarding"
+Ordered = StartInstance | TimerFired | ReviewDecided | CancelInstance | ReopenInstance | CompleteInstance | StepFailed
 _SHOWN = ("state", "action", "step", "attempt", "phase", "code")
 
 
@@ -52,11 +55,12 @@ def told(
 
 
 def ordered(
-    command: TimerFired | ReviewDecided | CancelInstance | ReopenInstance | StepFailed,
+    command: Ordered,
     tenant_id: str,
     by: str,
     now: datetime,
     causation: tuple[str, ...] = (),
+    traceparent: str | None = None,
 ) -> OutboxEvent:
     """A command to an instance, from a part of this house that must not wait for its lock."""
     return OutboxEvent(
@@ -68,6 +72,7 @@ def ordered(
         occurred_at=now,
         created_by=by,
         causation=causation,
+        traceparent=traceparent,
     )
 
 

@@ -186,14 +186,19 @@ def decide_action(
 def decide_instance(
     item: WorkItem | None, event: InstanceStatusChanged, caller: Caller, now: datetime
 ) -> InstanceSeen | Rejected:
-    """What an instance's news does to its item (WI-7): completed closes it, in the same cycle only (trap 51)."""
+    """What an instance's news does to its item (WI-7): completed closes it, in the same cycle only (trap 51).
+
+    News from outside is no news: whoever may not close an item for the workflow may not say that one runs behind it either.
+    """
+    close = ApplyAction(work_item_id=event.work_item_id or "(none)", action="AutoCloseFromWorkflow", cycle=event.cycle)
+    if not caller.internal:
+        return refusals.invalid_action(close, None)
     if item is None:
         return refusals.not_found(event.work_item_id or "(none)", "AutoCloseFromWorkflow")
     if event.cycle > item.cycle:
         return refusals.newer_cycle(item, event.cycle, "AutoCloseFromWorkflow")
     if event.status != "completed":
         return InstanceSeen(event, Unchanged("AutoCloseFromWorkflow", item, f"the instance is {event.status}"))
-    close = ApplyAction(work_item_id=item.id, action="AutoCloseFromWorkflow", cycle=event.cycle)
     return InstanceSeen(event, decide_action(item, close, caller, now))
 
 

@@ -34,6 +34,7 @@ def _status_changed(before: WorkItem, after: WorkItem, step: Step) -> WorkItemSt
         action=step.action,
         notify_workflow=notifies_workflow(step.action, after.coupling, step.source),
         coupling=after.coupling,
+        process=after.process,
     )
 
 

@@ -1,7 +1,8 @@
 """What the create screen offers, from a definitions file: types, areas, groups, processes, scopes and priorities.
 
 The lists are for screens. A command may carry a code that is not listed (an upstream has its own); an unlisted process
-is coupled strongly, which is the document's default (S3 8.3).
+is coupled strongly, which is the document's default (S3 8.3). A process may name the flow that its items begin; most name
+none, and then people alone move the item.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,11 +19,12 @@ from schemas.work_items import Coupling, Priority
 DEFAULT = Path(__file__).resolve().parents[2] / "definitions" / "work_items" / "taxonomy.yaml"
 _LISTS = ("request_types", "activity_areas", "business_groups", "processes", "scopes", "priorities")
 _REQUIRED = {"business_groups": ("area",), "processes": ("group", "coupling")}
+_OPTIONAL = {"processes": ("flow",)}
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One choice: its code, its labels, and for a group its area, for a process its group and coupling."""
+    """One choice: its code, its labels, and for a group its area, for a process its group, coupling and flow."""
 
     code: str
     vi: str
@@ -30,6 +32,7 @@ class Entry:
     area: str | None = None
     group: str | None = None
     coupling: Coupling | None = None
+    flow: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,10 @@ class Taxonomy:
     def coupling_of(self, process: str | None) -> Coupling:
         """The coupling of a process (WI-7)."""
         return next((entry.coupling for entry in self.processes if entry.code == process and entry.coupling), "strong")
+
+    def flow_of(self, process: str | None) -> str | None:
+        """The flow that items of a process begin (WI-4); None: they begin none."""
+        return next((entry.flow for entry in self.processes if entry.code == process), None)
 
 
 def load_taxonomy(path: Path = DEFAULT) -> Taxonomy:
@@ -79,9 +86,11 @@ def _problems(name: str, entries: Iterable[Any]) -> Iterable[str]:
     keys = {"code", "vi", "en", *_REQUIRED.get(name, ())}
     for position, entry in enumerate(entries, start=1):
         where = f"{name}[{position}]"
-        if not isinstance(entry, dict) or set(entry) != keys:
+        if not isinstance(entry, dict) or set(entry) - set(_OPTIONAL.get(name, ())) != keys:
             yield f"{where}: expected the keys {', '.join(sorted(keys))}"
             continue
+        if not isinstance(entry.get("flow", ""), str):
+            yield f"{where}: flow is {entry['flow']!r}, expected the name of a flow"
         if entry["code"] in seen:
             yield f"{where}: code {entry['code']!r} is listed twice"
         seen.add(entry["code"])

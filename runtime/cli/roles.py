@@ -187,10 +187,11 @@ def _onboarding(settings: Settings, number: int, stop: asyncio.Event) -> list[Pa
 
 
 def _saga(settings: Settings, number: int, stop: asyncio.Event) -> list[Part]:
+    from domain.onboarding.definitions import FollowedFlows, released_flows
     from domain.outbox import Outbox
     from processors.saga import Saga
 
-    return [_member(settings, Saga(Outbox(settings.ce_source)), number, stop)]
+    return [_member(settings, Saga(Outbox(settings.ce_source), FollowedFlows(released_flows())), number, stop)]
 
 
 def _monitor(settings: Settings, number: int, stop: asyncio.Event) -> list[Part]:

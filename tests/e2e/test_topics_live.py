@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from domain.onboarding.definitions import FollowedFlows
 from domain.outbox.append import Outbox, OutboxEvent
 from outbox_relay.relay import run as run_relay
 from processors.saga import Saga
@@ -99,7 +100,7 @@ async def test_a_live_topic_grows_and_no_key_loses_its_order(
 ) -> None:
     monkeypatch.setattr(kafka, "METADATA_AGE_MS", AGE_MS)
     settings, board, written = settings_for(database, fresh_kafka), WorkItemBoard(1), asyncio.Event()
-    saga = Saga(Outbox(settings.ce_source))
+    saga = Saga(Outbox(settings.ce_source), FollowedFlows({}))
     await create_group_topics(fresh_kafka, board, BEFORE)
     await fresh_kafka.create_topics([dlt_topic(TOPIC, saga.group.name)], BEFORE)
     admin = kafka.admin(settings)

@@ -11,7 +11,7 @@ from typing import Any
 
 from schemas.onboarding import Advance, Command, StartInstance
 from schemas.registry import GROUPS, dlt_topic
-from schemas.work_items import ApplyAction
+from schemas.work_items import ApplyAction, CreateWorkItem
 from tests.e2e.onboarding.slow_steps import BOOK
 from tests.e2e.shell.harness import environ_for, event, execute, produce, rows
 from tests.infrastructure.databases import ClonedDatabase
@@ -51,24 +51,27 @@ class Stage:
             Advance(instance_id=instance_id, action="NEXT", requested_by="ann"),
         )
 
-    async def act_on_item(self, work_item_id: str, *actions: str) -> None:
+    async def act_on_item(self, work_item_id: str, *actions: str, source: str = "bank") -> None:
         """A person works on a work item."""
+        asked = [ApplyAction(work_item_id=work_item_id, action=action, requested_by="cy") for action in actions]
+        await self.ask_of_item(work_item_id, *asked, source=source)
+
+    async def ask_of_item(self, work_item_id: str, *commands: CreateWorkItem | ApplyAction, source: str = "bank") -> None:
+        """Commands to a work item, of a sender by its source."""
         await produce(
             self.kafka,
             "work-items.commands.v1",
             [
-                replace(
-                    event(ApplyAction(work_item_id=work_item_id, action=action, requested_by="cy"), TENANT),
-                    source="bank",
-                    partitionkey=f"{TENANT}|work_item|{work_item_id}",
-                )
-                for action in actions
+                replace(event(command, TENANT), source=source, partitionkey=f"{TENANT}|work_item|{work_item_id}")
+                for command in commands
             ],
         )
 
     @asynccontextmanager
-    async def running(self, seconds: float = 0.0, *more: str, **settings: str) -> AsyncIterator[asyncio.subprocess.Process]:
-        """One process with every role, and these, ended with the block."""
+    async def running(
+        self, seconds: float = 0.0, *more: str, roles: Sequence[str] = ROLES, **settings: str
+    ) -> AsyncIterator[asyncio.subprocess.Process]:
+        """One process with every role, or with these, ended with the block."""
         environment = {
             **os.environ,
             **environ_for(self.database, self.kafka),
@@ -84,7 +87,7 @@ class Stage:
             "-m",
             "runtime.cli",
             "run",
-            *ROLES,
+            *roles,
             *more,
             env=environment,
             stderr=(self.book.parent / "log").open("ab"),

@@ -41,7 +41,7 @@ def onboarding() -> Onboarding:
 
 
 def saga() -> Saga:
-    return Saga(Outbox("casestream"))
+    return Saga(Outbox("casestream"), FollowedFlows({}))
 
 
 def history(tenant: str, instance_id: str, ids: list[str]) -> list[CloudEvent]:

@@ -44,7 +44,7 @@ async def test_a_machine_that_cannot_read_asks_people_and_their_decision_resumes
         assert task["work_item_id"] in bytes(made["payload"]).decode()
         assert task["group_name"] == "kyc-reviewers"
         async with journeys.world.worker() as conn:
-            behind = await look_behind(conn, [("north", task["work_item_id"])])
+            behind = await look_behind(conn, journeys.flows, [("north", task["work_item_id"])])
             now = await conn.fetchval("select cs_now()")
         moved = WorkItemStatusChanged(
             work_item_id=task["work_item_id"], version=4, changed_by="cy", changed_at=now, source="CRM_UI",

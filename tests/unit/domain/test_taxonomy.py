@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from domain.onboarding.definitions import released_flows
+from domain.onboarding.performing import PROCESS
 from domain.work_items.taxonomy import DEFAULT, default_taxonomy, load_taxonomy
 from schemas.errors import ConfigurationError
 
@@ -44,3 +46,12 @@ def test_a_file_of_another_shape_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "taxonomy.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(ConfigurationError):
         load_taxonomy(tmp_path / "taxonomy.yaml")
+
+
+@pytest.mark.requirement("WI-4", "WI-7")
+def test_templates_name_flows_of_the_release_and_the_review_of_a_journey_names_none() -> None:
+    taxonomy, released = default_taxonomy(), {key.flow for key in released_flows()}
+    named = {entry.code: entry.flow for entry in taxonomy.processes if entry.flow}
+    assert set(named.values()) <= released
+    assert {taxonomy.coupling_of(process) for process in named} == {"strong", "loose"}
+    assert [taxonomy.flow_of(process) for process in (PROCESS, "general", "incident-handling", "unlisted", None)] == [None] * 5

@@ -312,6 +312,12 @@ class TestWorkflow:
         assert isinstance(seen, InstanceSeen)
         refused(seen.outcome, "InvalidTransition")
 
+    @pytest.mark.requirement("WI-7")
+    @pytest.mark.parametrize("status", ["running", "completed", "canceled"])
+    def test_news_of_an_instance_from_outside_is_refused_before_anything_is_looked_at(self, status: str) -> None:
+        for one in (item(), None):
+            refused(decide_instance(one, _instance(status), caller(), NOW), "InvalidAction")  # type: ignore[arg-type]
+
     def test_an_instance_of_an_unknown_item_is_not_found(self) -> None:
         assert isinstance(decide_instance(None, _instance("running"), engine(), NOW), Rejected)
 

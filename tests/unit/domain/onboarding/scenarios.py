@@ -10,7 +10,16 @@ from pathlib import Path
 
 from domain.onboarding.history import Recorded, read_row, row_document
 from domain.onboarding.orders import RunStep
-from schemas.onboarding import MarkCompensated, RecordSideEffect, RecordVersion, Recover, RetryStep
+from schemas.onboarding import (
+    Advance,
+    CompleteInstance,
+    MarkCompensated,
+    RecordSideEffect,
+    RecordVersion,
+    Recover,
+    ReopenInstance,
+    RetryStep,
+)
 from tests.unit.domain.onboarding.giving import ID, SHIPPED, Engine
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -98,6 +107,23 @@ def _declined(engine: Engine) -> None:
     engine.succeed(4)
 
 
+def _operator(engine: Engine, action: str) -> None:
+    engine.must(Advance(instance_id=ID, action=action), "o-1", "OPERATOR")
+
+
+def _closed_and_reopened(engine: Engine) -> None:
+    _operator(engine, "ISSUE")
+    engine.must(ReopenInstance(instance_id=ID, cycle=1))
+    engine.succeed(1)
+    engine.must(CompleteInstance(instance_id=ID, cycle=1))
+    engine.must(ReopenInstance(instance_id=ID, cycle=2))
+    _operator(engine, "HAND_OVER")
+
+
+def _cleared(engine: Engine) -> None:
+    _operator(engine, "CLEAR")
+
+
 # File name -> flow, and what happens.
 SCENARIOS: dict[str, tuple[str, Callable[[Engine], None]]] = {
     "customer-onboarding.v1.happy": ("customer-onboarding", _happy),
@@ -106,6 +132,8 @@ SCENARIOS: dict[str, tuple[str, Callable[[Engine], None]]] = {
     "card-onboarding.v1.rejected-by-aml": ("card-onboarding", _rejected),
     "card-onboarding.v1.cancelled-by-hand": ("card-onboarding", _cancelled_by_hand),
     "loan-application.v1.paid-out": ("loan-application", _paid_out),
+    "card-replacement.v1.closed-and-reopened": ("card-replacement", _closed_and_reopened),
+    "aml-watch.v1.cleared": ("aml-watch", _cleared),
     "loan-application.v1.declined": ("loan-application", _declined),
 }
 

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from domain.onboarding.orders import ArmTimer, CloseTask, DisarmTimer, Remind
-from schemas.onboarding import Advance, CancelInstance, ReopenInstance, StartInstance
+from domain.onboarding.orders import ArmTimer, CancelCall, CloseTask, DisarmTimer, Remind
+from schemas.onboarding import Advance, CancelInstance, CompleteInstance, ReopenInstance, StartInstance
 from tests.unit.domain.onboarding.giving import ID, START, Engine, fired, flow, move
 
 SLA = {"A": {"sla": {"expiresAfter": "24h", "remindAfter": ["1h", "20h"]}}}
@@ -145,7 +145,6 @@ def test_a_cancel_is_for_the_owner_an_operator_or_the_work_item_and_happens_once
 def test_a_reopened_work_item_reopens_its_instance_in_a_new_cycle() -> None:
     engine = Engine.of(flow(move("A", "DONE"), reopenTo="A"), work_item_id="w-1")
     reopen = ReopenInstance(instance_id=ID, cycle=1)
-    assert engine.refused(reopen).code == "InvalidTransition", "it has not ended"
     engine.act()
     assert engine.must(reopen) == ["WORKFLOW_REOPENED", "INSTANCE_STATUS_CHANGED", "STATE_ENTERED"]
     assert "already" in engine.quiet(reopen)
@@ -159,3 +158,32 @@ def test_without_a_place_to_go_on_nothing_is_reopened() -> None:
     engine = Engine.of(flow(move("A", "DONE")))
     engine.act()
     assert engine.refused(ReopenInstance(instance_id=ID, cycle=1)).code == "InvalidTransition"
+
+
+@pytest.mark.requirement("trap-51", "WI-7")
+def test_an_instance_that_still_runs_goes_on_in_the_new_cycle_and_its_end_is_of_that_cycle() -> None:
+    """An item can be reopened from resolved: without the new cycle its instance's end would never close it."""
+    engine = Engine.of(flow(move("A", "DONE"), reopenTo="A"), work_item_id="w-1")
+    assert engine.must(ReopenInstance(instance_id=ID, cycle=1)) == ["WORKFLOW_REOPENED", "INSTANCE_STATUS_CHANGED"]
+    assert (engine.instance.state, engine.instance.cycle, engine.instance.entry) == ("A", 1, 1)
+    assert "cycle 0 is over" in engine.quiet(CompleteInstance(instance_id=ID, cycle=0))
+    engine.act()
+    assert (engine.instance.status, engine.instance.told, engine.instance.cycle) == ("COMPLETED", "completed", 1)
+
+
+@pytest.mark.requirement("WI-7", "trap-53")
+def test_a_closed_work_item_completes_its_instance_and_undoes_nothing() -> None:
+    """Whatever was under way: its call is cancelled or ends late, and a late success owes no undo."""
+    made = move("A", "B", handler="create-account", compensation="UNDO_ACCOUNT_CREATION")
+    engine = Engine.of(flow(made, move("B", "DONE", handler="send-welcome")), work_item_id="w-1")
+    engine.act()
+    engine.succeed(1)
+    engine.act()
+    close = CompleteInstance(instance_id=ID, cycle=0)
+    assert engine.refused(close, "u-1", "USER").code == "PermissionDenied"
+    assert engine.must(close) == ["ACTION_ACCEPTED", "WORKFLOW_ENDED", "INSTANCE_STATUS_CHANGED"]
+    assert (engine.instance.status, engine.instance.ending, engine.instance.told) == ("COMPLETED", "completed", "completed")
+    assert [type(order) for order in engine.orders] == [CancelCall]
+    assert "already" in engine.quiet(close)
+    assert engine.succeed(2) == ["STEP_LATE_OUTCOME"]
+    assert engine.refused(CancelInstance(instance_id=ID, reason="too late"), "o-1", "OPERATOR").code == "InstanceEnded"

@@ -29,6 +29,7 @@ from schemas.onboarding import (
     ApproveCompensationInput,
     CancelInstance,
     Command,
+    CompleteInstance,
     MarkCompensated,
     ProposeCompensationInput,
     Recover,
@@ -256,6 +257,8 @@ class World:
         """Seldom."""
         if self.random.random() < 0.08:
             self.give(CancelInstance(instance_id=ID, reason="no longer wanted"), self.context("u-1", USER))
+        elif self.random.random() < 0.05:
+            self.give(CompleteInstance(instance_id=ID, cycle=self.cycle), self.context("engine", SYSTEM))
         elif self.random.random() < 0.2:
             self.cycle += 1
             self.give(ReopenInstance(instance_id=ID, cycle=self.cycle), self.context("engine", SYSTEM))

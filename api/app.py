@@ -20,8 +20,8 @@ from domain.cases.mapping.model import Graph
 from domain.cases.mapping_store import released_files
 from domain.cases.sealing import Keys
 from domain.incidents.resolve import RetryHandler
-from domain.onboarding.commands import Engine
 from domain.onboarding.definitions import FollowedFlows, released_flows
+from domain.onboarding.engine import Engine
 from domain.onboarding.troubles import retry_handlers
 from domain.outbox import Outbox
 from runtime.enclosure import Enclosure
@@ -47,8 +47,9 @@ def create_app(
     app = FastAPI(title=description.TITLE, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     cursors = Cursors(cursor_key or os.urandom(32))
     outbox, flows = Outbox(settings.ce_source), FollowedFlows(released_flows())
-    of_steps = retry_handlers(Engine(outbox, keys, flows)) if keys is not None else {}
     files = released_files() if classes is None else classes
+    known_classes = FollowedClasses(files)
+    of_steps = retry_handlers(Engine(outbox, keys, flows, known_classes)) if keys is not None else {}
     app.state.door = Door(
         settings,
         pool,
@@ -57,7 +58,7 @@ def create_app(
         cursors,
         {**(retries or {}), **of_steps},
         keys,
-        FollowedClasses(files),
+        known_classes,
         flows,
         files,
         Enclosure(CHILD),

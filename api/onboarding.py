@@ -18,7 +18,8 @@ from api.problems import Problem
 from api.transactions import transaction
 from domain.onboarding import reads, refusals
 from domain.onboarding.actors import actors_of_roles
-from domain.onboarding.commands import Engine, give, warm
+from domain.onboarding.commands import give, warm
+from domain.onboarding.engine import Engine
 from domain.onboarding.flow import FlowKey
 from domain.onboarding.instance import Instance
 from runtime.ids import uuid7
@@ -142,7 +143,7 @@ def engine_of(request: DoorRequest) -> Engine:
     door = request.door
     if door.keys is None:
         raise Problem("TemporarilyUnavailable", "This process has no keys, so it takes no data about persons.")
-    return Engine(door.outbox, door.keys, door.flows)
+    return Engine(door.outbox, door.keys, door.flows, door.case_classes)
 
 
 def _answer(instance: Instance, message: str, status: int) -> Response:

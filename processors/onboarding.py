@@ -14,10 +14,8 @@ from typing import Any, cast
 from domain.onboarding import batch, coupling
 from domain.onboarding.actors import actors_of_roles
 from domain.onboarding.asking import answered, answers_its_call
-from domain.onboarding.definitions import FollowedFlows
-from domain.onboarding.sealing import Keys
+from domain.onboarding.engine import Engine
 from domain.onboarding.waiting import end_waiting
-from domain.outbox import Outbox
 from processors.shell import AppliedSequences, Decided, Message
 from runtime.sql import Connection
 from schemas.envelope import caused_by
@@ -61,8 +59,8 @@ class Onboarding:
         )
     }
 
-    def __init__(self, outbox: Outbox, keys: Keys, flows: FollowedFlows) -> None:
-        self._outbox, self._keys, self._flows = outbox, keys, flows
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
         self.sequences = AppliedSequences()
 
     def key(self, message: Message) -> Hashable:
@@ -70,10 +68,10 @@ class Onboarding:
 
     async def prepare(self, conn: Connection, messages: Sequence[Message]) -> None:
         """A key service may be slow: the ring asks it now."""
-        await batch.warm_keys(self._keys, [_asked(message) for message in messages])
+        await batch.warm_keys(self._engine.keys, [_asked(message) for message in messages])
 
     async def load(self, conn: Connection, messages: Sequence[Message]) -> dict[Any, batch.State]:
-        return await batch.load(conn, self._keys, self._flows, [_asked(message) for message in messages])
+        return await batch.load(conn, self._engine, [_asked(message) for message in messages])
 
     def decide(self, state: batch.State | None, message: Message, now: datetime) -> Decided[batch.State, batch.Ruling]:
         assert state is not None, "load gives every message's instance a state"
@@ -83,7 +81,7 @@ class Onboarding:
     async def save(
         self, conn: Connection, states: Mapping[Any, batch.State], outputs: Sequence[batch.Ruling], now: datetime
     ) -> None:
-        await batch.save(conn, self._outbox, self._keys, self._flows, outputs, now)
+        await batch.save(conn, self._engine, outputs, now)
         over = [
             (ruling.message.tenant_id, ruling.message.command.effect_id)
             for ruling in outputs

@@ -24,6 +24,7 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import PydanticCustomError
 
+from schemas.cases import ClassName
 from schemas.registry import STEP_REQUESTS
 
 # Who may take an action. SYSTEM: the engine takes it as soon as the state is entered. REVIEWER: by deciding a review task.
@@ -197,6 +198,7 @@ class FlowDefinition(_Part):
     title: Words | None = Field(None, description="What people call it.")
     initial: Name = Field(description="The state in which an instance begins.")
     case_definition: GroupName | None = Field(None, description="The case definition whose schema is pinned with the flow.")
+    case_class: ClassName | None = Field(None, description="The case class as which persist points store the case.")
     cancel_by: tuple[Literal["USER", "OPERATOR"], ...] = Field(("USER", "OPERATOR"), description="Who may cancel.")
     reopen_to: Name | None = Field(None, description="Where an instance goes on when its work item is reopened.")
     states: Annotated[tuple[State, ...], Field(min_length=1, max_length=500)] = Field(description="Where it can be.")

@@ -9,12 +9,15 @@ from datetime import datetime
 
 import asyncpg
 
+from domain.cases.followed_classes import FollowedClasses
+from domain.cases.mapping_store import released_files
 from domain.effects.decisions import Finished
 from domain.effects.effect import ClaimedEffect
 from domain.effects.wiring import Recorded, Taking, Wiring
 from domain.onboarding import batch
 from domain.onboarding.calls import KIND, OWNER
 from domain.onboarding.definitions import FollowedFlows
+from domain.onboarding.engine import Engine
 from domain.onboarding.flow import FlowKey
 from domain.onboarding.folding import InstanceFold
 from domain.onboarding.handlers import StepCall
@@ -66,10 +69,8 @@ def definition(steps: int) -> FlowDefinition:
 class Ground:
     """Starts instances as a door does."""
 
-    def __init__(
-        self, pool: asyncpg.Pool, owner: asyncpg.Connection, keys: KeyRing, flows: FollowedFlows, outbox: Outbox
-    ) -> None:
-        self._pool, self._owner, self._keys, self._flows, self._outbox = pool, owner, keys, flows, outbox
+    def __init__(self, pool: asyncpg.Pool, owner: asyncpg.Connection, engine: Engine) -> None:
+        self._pool, self._owner, self._engine = pool, owner, engine
         self._open: dict[str, asyncio.Future[None]] = {}
         self._first: dict[str, float] = {}
         self._begun = 0
@@ -111,9 +112,9 @@ class Ground:
         over = self._open[command.instance_id] = asyncio.get_running_loop().create_future()
         async with tenants_transaction(self._pool, [TENANT]) as conn:
             now: datetime = await conn.fetchval("select cs_now()")
-            states = await batch.load(conn, self._keys, self._flows, [message])
+            states = await batch.load(conn, self._engine, [message])
             ruling = batch.decide(states[message.key], message, now)
-            await batch.save(conn, self._outbox, self._keys, self._flows, [ruling], now)
+            await batch.save(conn, self._engine, [ruling], now)
         await over
 
     async def look(self) -> None:
@@ -165,10 +166,11 @@ async def opened(server: str, steps: int) -> AsyncIterator[Ground]:
 
 @asynccontextmanager
 async def _working(settings: Settings, owner: asyncpg.Connection, ring: KeyRing, steps: int) -> AsyncIterator[Ground]:
-    flows, outbox = FollowedFlows({FlowKey(FLOW, 1): definition(steps)}), Outbox("casestream")
+    flows = FollowedFlows({FlowKey(FLOW, 1): definition(steps)})
+    engine = Engine(Outbox("casestream"), ring, flows, FollowedClasses(released_files()))
     scan = await open_pool(settings, "scan", size=5, reset=False, planner=SEARCHES)
     worker = await open_pool(settings, "worker", size=16, reset=False)
-    ground, recording = Ground(worker, owner, ring, flows, outbox), StepRecording(outbox, ring, flows)
+    ground, recording = Ground(worker, owner, engine), StepRecording(engine)
 
     async def noting(conn: Connection, finished: Sequence[tuple[ClaimedEffect, Finished]], taking: Taking) -> Recorded:
         recorded = await recording(conn, finished, taking)
@@ -178,7 +180,7 @@ async def _working(settings: Settings, owner: asyncpg.Connection, ring: KeyRing,
         return recorded
 
     wiring = Wiring(
-        {OWNER: InstanceFold(outbox, ring, flows)},
+        {OWNER: InstanceFold(engine)},
         discreet=frozenset({OWNER}),
         followed=frozenset({KIND["python"]}),
         recordings={OWNER: noting},

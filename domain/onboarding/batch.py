@@ -1,9 +1,9 @@
 """Onboarding over a batch of commands, as all doors call it: keys, load, decide each in order, save.
 
-    1. subjects of the instances, without a lock; keys of those about whom something is said, from the ring
+    1. subjects of the instances, without a lock; keys of those about whom something is said or may be stored, from the ring
     2. `hold_subjects`, then the instances' rows, in the order of (tenant, instance)
     3. decide each command on what the one before it left (pure)
-    4. seal what was said; write instances, events, attempts, cases; then their outbox events
+    4. seal what was said; write instances, events, attempts, cases; then their outbox events; store what persist points ask for
     5. carry out the orders; calls that were cancelled before anybody made them have ended: back to 3 with these outcomes
 
 Never begins, commits or retries; a ConcurrencyConflict from `save` means: roll back and take the same batch again.
@@ -18,15 +18,15 @@ from domain.keys.guard import hold_subjects
 from domain.onboarding.calls import command_of
 from domain.onboarding.decisions import decide as decide_command
 from domain.onboarding.definitions import FollowedFlows, TenantFlow
+from domain.onboarding.engine import Engine
 from domain.onboarding.flow import Flow, FlowKey
 from domain.onboarding.history import WORDS
 from domain.onboarding.instance import Instance
 from domain.onboarding.refusals import tenant_inactive, user_erased
 from domain.onboarding.saving import Step, write_steps
 from domain.onboarding.sealing import Keys
-from domain.onboarding.store import Case, Key, find_active_tenants, find_subjects, lock_instances
+from domain.onboarding.store import Case, Key, Named, find_active_tenants, find_named, lock_instances
 from domain.onboarding.turn import Context, Decided, Outcome
-from domain.outbox import Outbox
 from runtime.keys.ring import DataKey, Subject
 from runtime.sql import Connection
 from schemas.flows import Actor
@@ -102,27 +102,46 @@ async def warm_keys(keys: Keys, messages: Iterable[Message]) -> None:
     await keys.current(sorted(subjects))
 
 
-async def load(conn: Connection, keys: Keys, flows: FollowedFlows, messages: Sequence[Message]) -> dict[Key, State]:
+async def load(conn: Connection, engine: Engine, messages: Sequence[Message]) -> dict[Key, State]:
     """Steps 1 and 2. Every message's instance has a state."""
     wanted = {message.key for message in messages}
-    speaking = {message.key for message in messages if message.says_something}
-    starts = [message for message in messages if isinstance(message.command, StartInstance)]
-    subjects = await find_subjects(conn, speaking)
-    for message in starts:
-        assert isinstance(message.command, StartInstance)
-        subjects.setdefault(message.key, (message.tenant_id, message.command.user_id))
-    # A start is refused for an erased subject, whatever it says; else only words need a key.
-    said = sorted({subject for key, subject in subjects.items() if key in speaking})
-    found = await keys.current(said) if said else {}
-    erased = await hold_subjects(conn, sorted(set(subjects.values()))) | (set(said) - found.keys())
-    active = await find_active_tenants(conn, {message.tenant_id for message in starts})
+    named = await _named(conn, messages)
+    starts = {message.key: message for message in messages if isinstance(message.command, StartInstance)}
+    # A start is refused for an erased subject, whatever it says; else only what is sealed needs a key.
+    sealing = {message.key for message in messages if message.says_something} | await _storing(conn, engine.flows, named)
+    said = sorted({named[key].subject for key in sealing & named.keys()})
+    found = await engine.keys.current(said) if said else {}
+    touched = {named[key].subject for key in (sealing | starts.keys()) & named.keys()}
+    erased = await hold_subjects(conn, sorted(touched)) | (set(said) - found.keys())
+    active = await find_active_tenants(conn, {tenant for tenant, _ in starts})
     held = await lock_instances(conn, wanted)
-    followed = await flows.read(conn, _flows_of(messages, [one.instance for one in held.values()]))
+    followed = await engine.flows.read(conn, _flows_of(messages, [one.instance for one in held.values()]))
     # Whoever the ledger names has no key here, kept in the ring or not: nothing about him is sealed any more.
     usable = {subject: key for subject, key in found.items() if subject not in erased}
     around = Surroundings(followed, usable, erased, active)
     return {
         key: State(held[key].instance, held[key].case, around) if key in held else State(None, Case(), around) for key in wanted
+    }
+
+
+async def _named(conn: Connection, messages: Iterable[Message]) -> dict[Key, Named]:
+    """Whose the instances are; of those that are not there yet as they would begin."""
+    asked = list(messages)
+    named = await find_named(conn, {message.key for message in asked})
+    for message in asked:
+        if isinstance(command := message.command, StartInstance):
+            of = Named((message.tenant_id, command.user_id), FlowKey(command.flow, command.flow_version))
+            named.setdefault(message.key, of)
+    return named
+
+
+async def _storing(conn: Connection, flows: FollowedFlows, named: Mapping[Key, Named]) -> set[Key]:
+    """The instances whose flows have persist points: whatever moves them may pass one."""
+    followed = await flows.read(conn, {(tenant, one.flow) for (tenant, _), one in named.items()})
+    return {
+        key
+        for key, one in named.items()
+        if (flow := followed.get((key[0], one.flow))) is not None and flow.definition.case_class is not None
     }
 
 
@@ -141,14 +160,12 @@ def decide(state: State, message: Message, now: datetime) -> Ruling:
     return Ruling(message, state.instance, after, outcome, context)
 
 
-async def save(
-    conn: Connection, outbox: Outbox, keys: Keys, flows: FollowedFlows, rulings: Sequence[Ruling], now: datetime
-) -> None:
+async def save(conn: Connection, engine: Engine, rulings: Sequence[Ruling], now: datetime) -> None:
     """Steps 4 and 5."""
     latest = {ruling.message.key: ruling.state for ruling in rulings}
     while steps := [step_of(ruling) for ruling in rulings if isinstance(ruling.outcome, Decided)]:
-        await _pin(conn, flows, rulings)
-        ended, cases = await write_steps(conn, outbox, keys, steps, now)
+        await _pin(conn, engine.flows, rulings)
+        ended, cases = await write_steps(conn, engine, steps, now)
         for key, case in cases.items():
             latest[key] = replace(latest[key], case=case)
         rulings = []

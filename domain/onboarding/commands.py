@@ -3,29 +3,18 @@
 The caller's transaction; keys of what a person says should be near before it begins (`warm`).
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from domain.onboarding import batch
 from domain.onboarding.actors import actors_of_roles
-from domain.onboarding.definitions import FollowedFlows
+from domain.onboarding.engine import Engine
 from domain.onboarding.sealing import Keys
 from domain.onboarding.store import queries
 from domain.onboarding.turn import Outcome
-from domain.outbox import Outbox
 from runtime.ids import uuid7
 from runtime.sql import Connection
 from schemas.caller import Caller
 from schemas.onboarding import Command
-
-
-@dataclass(frozen=True, slots=True)
-class Engine:
-    """What a process needs to move instances."""
-
-    outbox: Outbox
-    keys: Keys
-    flows: FollowedFlows
 
 
 async def warm(keys: Keys, tenant_id: str, subject_id: str) -> None:
@@ -44,8 +33,8 @@ async def give(conn: Connection, engine: Engine, caller: Caller, command: Comman
         traceparent=caller.traceparent,
         causation=caller.causation,
     )
-    states = await batch.load(conn, engine.keys, engine.flows, [message])
+    states = await batch.load(conn, engine, [message])
     now: datetime = await queries.read_clock(conn)
     ruling = batch.decide(states[message.key], message, now)
-    await batch.save(conn, engine.outbox, engine.keys, engine.flows, [ruling], now)
+    await batch.save(conn, engine, [ruling], now)
     return ruling.outcome

@@ -14,7 +14,8 @@ from uuid import UUID
 
 from domain.effects.commands import find_effect
 from domain.onboarding.calls import KIND, OWNER
-from domain.onboarding.commands import Engine, give
+from domain.onboarding.commands import give
+from domain.onboarding.engine import Engine
 from domain.onboarding.refusals import no_such_call, not_called_yet
 from domain.onboarding.turn import Outcome
 from domain.onboarding.waiting import end_waiting

@@ -12,10 +12,9 @@ from uuid import UUID
 from domain.effects.effect import Outcome
 from domain.onboarding import batch
 from domain.onboarding.calls import command_of
-from domain.onboarding.definitions import FollowedFlows
+from domain.onboarding.engine import Engine
 from domain.onboarding.sealing import RESULT, Keys, key_place, open_words
 from domain.onboarding.waiting import Waits, begin_waiting, is_waiting, unsendable
-from domain.outbox import Outbox
 from runtime.keys.ring import KeyPlace
 from runtime.sql import Connection
 from schemas.errors import DecryptionFailed
@@ -24,22 +23,22 @@ from schemas.errors import DecryptionFailed
 class InstanceFold:
     """The owner of steps' calls."""
 
-    def __init__(self, outbox: Outbox, keys: Keys, flows: FollowedFlows) -> None:
-        self._outbox, self._keys, self._flows = outbox, keys, flows
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
 
     async def __call__(self, conn: Connection, outcomes: Sequence[Outcome], now: datetime) -> None:
         """Fold these outcomes into their instances, in order."""
-        secrets = await secrets_of(self._keys, outcomes)
+        secrets = await secrets_of(self._engine.keys, outcomes)
         ended, waits = _sorted(outcomes, secrets)
         messages = [message_of(one, secrets) for one in ended]
-        states = await batch.load(conn, self._keys, self._flows, messages)
+        states = await batch.load(conn, self._engine, messages)
         rulings = []
         for message in messages:
             ruling = batch.decide(states[message.key], message, now)
             states[message.key] = ruling.state
             rulings.append(ruling)
-        await batch.save(conn, self._outbox, self._keys, self._flows, rulings, now)
-        await begin_waiting(conn, self._outbox, waits, now)
+        await batch.save(conn, self._engine, rulings, now)
+        await begin_waiting(conn, self._engine.outbox, waits, now)
 
 
 def _sorted(outcomes: Sequence[Outcome], secrets: dict[UUID, bytes]) -> tuple[list[Outcome], list[Waits]]:

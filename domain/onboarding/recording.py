@@ -23,7 +23,7 @@ from domain.effects.store import finished_row, leased, planned_row
 from domain.effects.wiring import Recorded, Taking
 from domain.keys.guard import SPACE, buckets_of
 from domain.onboarding import batch
-from domain.onboarding.definitions import FollowedFlows
+from domain.onboarding.engine import Engine
 from domain.onboarding.flow import Flow, FlowKey
 from domain.onboarding.folded import from_json
 from domain.onboarding.folding import message_of, secrets_of
@@ -31,10 +31,8 @@ from domain.onboarding.instance import Instance
 from domain.onboarding.orders import ArmTimer, DisarmTimer, RunStep
 from domain.onboarding.performing import effect_of, timers_of
 from domain.onboarding.saving import Step, compose, ordered
-from domain.onboarding.sealing import Keys
 from domain.onboarding.store import Case, Key, as_rows, case_rows, history_rows, passes_mark, queries
 from domain.onboarding.turn import Decided
-from domain.outbox import Outbox
 from domain.timers.commands import armed_row
 from domain.timers.timer import Timer
 from runtime.keys.ring import Subject
@@ -67,8 +65,8 @@ class _Ended:
 class StepRecording:
     """The recording of steps' owner (`Wiring.recordings`)."""
 
-    def __init__(self, outbox: Outbox, keys: Keys, flows: FollowedFlows) -> None:
-        self._outbox, self._keys, self._flows = outbox, keys, flows
+    def __init__(self, engine: Engine) -> None:
+        self._outbox, self._keys, self._flows = engine.outbox, engine.keys, engine.flows
 
     async def __call__(self, conn: Connection, finished: Sequence[tuple[ClaimedEffect, Finished]], taking: Taking) -> Recorded:
         """Record what can be recorded so. `conn` is in no transaction; the calls are of one tenant."""

@@ -16,10 +16,10 @@ from domain.effects.effect import ClaimedEffect, Outcome
 from domain.incidents import Incident, open_incidents
 from domain.keys.guard import hold_subjects
 from domain.onboarding import batch
-from domain.onboarding.commands import Engine
+from domain.onboarding.engine import Engine
 from domain.onboarding.folding import InstanceFold
 from domain.onboarding.performing import OBJECT
-from domain.onboarding.store import find_subjects, lock_instances, queries
+from domain.onboarding.store import find_named, lock_instances, queries
 from domain.onboarding.stuck import Damage, damage_of, load_standing
 from domain.onboarding.turn import Decided
 from domain.onboarding.waiting import NO_ANSWER, is_waiting
@@ -36,12 +36,12 @@ class Recovery:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._fold = InstanceFold(engine.outbox, engine.keys, engine.flows)
+        self._fold = InstanceFold(engine)
 
     async def repair(self, conn: Connection, tenant_id: str, ids: Collection[str], grace: timedelta) -> list[str]:
         """Take up again those of these instances that are stuck; the causes, one for each."""
         keys = sorted((tenant_id, id_) for id_ in ids)
-        await hold_subjects(conn, sorted(set((await find_subjects(conn, keys)).values())))
+        await hold_subjects(conn, sorted({one.subject for one in (await find_named(conn, keys)).values()}))
         instances = [held.instance for held in (await lock_instances(conn, keys)).values()]
         standing = await load_standing(conn, tenant_id, instances, grace)
         damaged = {one.id: damage for one in instances if (damage := damage_of(one, standing)) is not None}
@@ -65,15 +65,14 @@ class Recovery:
 
     async def _tell(self, conn: Connection, tenant_id: str, commands: Sequence[Recover], now: datetime) -> list[str]:
         """Those that the decider took up again."""
-        outbox, keys, flows = self._engine.outbox, self._engine.keys, self._engine.flows
         messages = [batch.engine_message(tenant_id, command, str(uuid7())) for command in commands]
-        states = await batch.load(conn, keys, flows, messages)
+        states = await batch.load(conn, self._engine, messages)
         rulings = []
         for message in messages:
             ruling = batch.decide(states[message.key], message, now)
             states[message.key] = ruling.state
             rulings.append(ruling)
-        await batch.save(conn, outbox, keys, flows, rulings, now)
+        await batch.save(conn, self._engine, rulings, now)
         return [one.message.command.instance_id for one in rulings if isinstance(one.outcome, Decided)]
 
 

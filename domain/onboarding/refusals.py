@@ -109,6 +109,12 @@ def cannot_migrate(instance: Instance, why: str) -> Rejected:
     return _about(instance, "InvalidTransition", f"migrate instance {instance.id}: {why}")
 
 
+def no_case_class(instance: Instance) -> Rejected:
+    flow = f"{instance.flow} version {instance.flow_version}"
+    message = f"instance {instance.id}: {flow} names no case class as which its case could be stored"
+    return _about(instance, "InvalidTransition", message)
+
+
 def version_unsupported(instance: Instance, change_id: str, version: int, lowest: int, highest: int) -> Rejected:
     message = (
         f"instance {instance.id} follows version {version} of {change_id}, and this code knows {lowest} to {highest}: "

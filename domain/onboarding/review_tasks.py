@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from domain.onboarding.actors import MAY_LEAD
-from domain.onboarding.commands import Engine
+from domain.onboarding.engine import Engine
 from domain.onboarding.supervising import order
 from domain.onboarding.turn import Outcome, Unchanged
 from domain.outbox import Outbox

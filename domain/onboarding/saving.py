@@ -9,16 +9,18 @@ from uuid import UUID
 from domain.effects.effect import Outcome
 from domain.onboarding.asking import target_document
 from domain.onboarding.calls import Planned, Sealed
+from domain.onboarding.engine import Engine
 from domain.onboarding.flow import Flow
 from domain.onboarding.history import WORDS, Recorded, recorded
 from domain.onboarding.instance import Instance
-from domain.onboarding.orders import RunStep
+from domain.onboarding.orders import PersistCase, RunStep
 from domain.onboarding.performing import Ordered, perform
+from domain.onboarding.persisting import Point, persist, point_of
 from domain.onboarding.publishing import told
 from domain.onboarding.sealing import CASE, EVENT, Keys, key_place, open_words, seal_words
 from domain.onboarding.store import Case, Key, Written, queries, write
 from domain.onboarding.turn import Context, Decided
-from domain.outbox import Outbox, OutboxEvent
+from domain.outbox import OutboxEvent
 from runtime.keys.ring import DataKey, Subject
 from runtime.sql import Connection
 from schemas.errors import DecryptionFailed
@@ -57,23 +59,25 @@ class Step:
 
 
 async def write_steps(
-    conn: Connection, outbox: Outbox, keys: Keys, steps: Sequence[Step], now: datetime
+    conn: Connection, engine: Engine, steps: Sequence[Step], now: datetime
 ) -> tuple[list[Outcome], dict[Key, Case]]:
     """Write decisions and carry out their orders. Calls that ended by being cancelled, and the cases afterwards."""
-    composed = await compose(keys, steps)
+    composed = await compose(engine.keys, steps)
     await write(conn, composed.written)
-    await outbox.append(conn, composed.events)
+    await engine.outbox.append(conn, composed.events)
+    await persist(conn, engine, _points(steps, composed.then), now)
     wanted = ordered(steps, composed.cases, await _results(conn, steps))
-    return await perform(conn, outbox, wanted, now), composed.cases
+    return await perform(conn, engine.outbox, wanted, now), composed.cases
 
 
 @dataclass(frozen=True, slots=True)
 class Composed:
-    """What decisions write: one row per instance, their outbox events, the cases as they are then."""
+    """What decisions write: one row per instance, their outbox events, the cases afterwards; `then`: after each decision."""
 
     written: Sequence[Written]
     events: Sequence[OutboxEvent]
     cases: dict[Key, Case]
+    then: Sequence[Case]
 
 
 async def compose(keys: Keys, steps: Sequence[Step]) -> Composed:
@@ -85,12 +89,14 @@ async def compose(keys: Keys, steps: Sequence[Step]) -> Composed:
     written: dict[Key, Written] = {}
     cases: dict[Key, Case] = {}
     events: list[OutboxEvent] = []
+    then: list[Case] = []
     for step, history in zip(steps, histories, strict=True):
         earlier = written.get(step.of)
         sealed = _sealed(step, history)
         case = _merged(step, history, cases.get(step.of, step.case), secrets)
         if case is not None:
             cases[step.of] = case
+        then.append(cases.get(step.of, step.case))
         written[step.of] = Written(
             earlier.loaded if earlier else step.before,
             step.instance,
@@ -99,7 +105,18 @@ async def compose(keys: Keys, steps: Sequence[Step]) -> Composed:
             case or (earlier.case if earlier else None),
         )
         events += told(step.instance, history, step.context.by, step.traceparent, step.causation)
-    return Composed(list(written.values()), events, cases)
+    return Composed(list(written.values()), events, cases, then)
+
+
+def _points(steps: Sequence[Step], then: Sequence[Case]) -> list[Point]:
+    """The persist points that decisions passed. Of a person whom the ledger names nothing is stored."""
+    return [
+        point
+        for step, case in zip(steps, then, strict=True)
+        for order in step.decided.orders
+        if isinstance(order, PersistCase) and step.key is not None
+        if (point := point_of(step.instance, step.flow, order, case)) is not None
+    ]
 
 
 def said_in(row: Recorded) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from domain.onboarding.attempt_rows import attempt_rows
+from domain.onboarding.flow import FlowKey
 from domain.onboarding.folded import as_json, from_json
 from domain.onboarding.history import Recorded, cause_document, without_words
 from domain.onboarding.instance import Instance
@@ -35,6 +36,14 @@ class Case:
 
     version: int = 0
     sealed: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Whose an instance is, and what it follows."""
+
+    subject: Subject
+    flow: FlowKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +75,17 @@ def keys_of(wanted: Iterable[Key]) -> dict[str, list[str]]:
     return {"tenant_ids": [tenant for tenant, _ in rows], "ids": [id_ for _, id_ in rows]}
 
 
-async def find_subjects(conn: Connection, wanted: Collection[Key]) -> dict[Key, Subject]:
-    """Whose instances these are, without a lock."""
+async def find_named(conn: Connection, wanted: Collection[Key]) -> dict[Key, Named]:
+    """Whose instances these are and which flows they follow, without a lock."""
     if not wanted:
         return {}
-    rows = await queries.find_subjects(conn, **keys_of(sorted(wanted)))
-    return {(row["tenant_id"], row["instance_id"]): (row["tenant_id"], row["user_id"]) for row in rows}
+    rows = await queries.find_named(conn, **keys_of(sorted(wanted)))
+    return {
+        (row["tenant_id"], row["instance_id"]): Named(
+            (row["tenant_id"], row["user_id"]), FlowKey(row["flow"], row["flow_version"])
+        )
+        for row in rows
+    }
 
 
 async def find_active_tenants(conn: Connection, tenants: Collection[str]) -> set[str]:

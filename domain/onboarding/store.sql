@@ -1,6 +1,6 @@
--- name: find_subjects
--- Whose instances these are: it never changes, so no lock is needed to know it.
-select i.tenant_id, i.instance_id, i.user_id
+-- name: find_named
+-- Whose instances these are, which never changes, and their flows, which a migration may change until they are locked.
+select i.tenant_id, i.instance_id, i.user_id, i.flow, i.flow_version
 from unnest(:tenant_ids::text[], :ids::text[]) as w (tenant_id, instance_id)
 join onboarding_instance i using (tenant_id, instance_id)
 where i.tenant_id = any (:tenant_ids) and i.instance_id = any (:ids);

@@ -8,7 +8,8 @@ from typing import Literal
 
 from domain.audit import append
 from domain.onboarding import reads
-from domain.onboarding.commands import Engine, give, warm
+from domain.onboarding.commands import give, warm
+from domain.onboarding.engine import Engine
 from domain.onboarding.instance import FINAL, UNDOING, Instance
 from domain.onboarding.performing import OBJECT
 from domain.onboarding.turn import Decided, Outcome

@@ -12,8 +12,9 @@ from typing import Any, Literal
 from uuid import UUID
 
 from domain.incidents.resolve import IncidentRow, RetryHandler
-from domain.onboarding.commands import Engine
+from domain.onboarding.engine import Engine
 from domain.onboarding.performing import OBJECT
+from domain.onboarding.persisting import NOT_PERSISTED, persist_again
 from domain.onboarding.supervising import retry
 from domain.onboarding.turn import Outcome
 from runtime.sql import Connection, load_queries
@@ -23,8 +24,8 @@ from schemas.errors import ConcurrencyConflict, NotFound, Rejected, TransientErr
 queries = load_queries(Path(__file__).with_name("troubles.sql"))
 
 Row = dict[str, Any]
-Kind = Literal["step-failed", "compensation-failed"]
-KINDS: tuple[Kind, ...] = ("step-failed", "compensation-failed")
+Kind = Literal["step-failed", "compensation-failed", "case-not-persisted"]
+KINDS: tuple[Kind, ...] = ("step-failed", "compensation-failed", NOT_PERSISTED)
 # What became of one: tried again; not, and why; or not reached, since the database went away before.
 Result = Literal["retried", "refused", "failed", "not-tried"]
 Ordered = Callable[[Connection], Awaitable[Outcome]]
@@ -83,7 +84,7 @@ async def retry_all(rows: Sequence[Row], within: Within, engine: Engine, caller:
 
 async def _retried(row: Row, within: Within, engine: Engine, caller: Caller, reason: str) -> Tried:
     async def ordered(conn: Connection) -> Outcome:
-        return await retry(conn, engine, caller, row["instance_id"], reason)
+        return await _try_again(conn, engine, caller, row["kind"], row["instance_id"], reason)
 
     try:
         outcome = await within(ordered)
@@ -105,12 +106,21 @@ def retry_handlers(engine: Engine) -> dict[str, RetryHandler]:
 
     async def handler(conn: Connection, incident: IncidentRow, actor: str) -> str:
         caller = Caller(incident["tenant_id"], actor, frozenset({"operator"}), "CRM_UI")
-        outcome = await retry(conn, engine, caller, incident["object_id"], f"incident {incident['incident_id']}")
+        named = incident["kind"], incident["object_id"], f"incident {incident['incident_id']}"
+        outcome = await _try_again(conn, engine, caller, *named)
         if isinstance(outcome, Rejected):
             return f"refused: {outcome.message}"
-        return f"instance {incident['object_id']} tries again and is {outcome.instance.status}"
+        done = "has stored its case" if incident["kind"] == NOT_PERSISTED else f"tries again and is {outcome.instance.status}"
+        return f"instance {incident['object_id']} {done}"
 
     return dict.fromkeys(KINDS, handler)
+
+
+async def _try_again(conn: Connection, engine: Engine, caller: Caller, kind: str, instance_id: str, reason: str) -> Outcome:
+    """What retrying this kind of trouble is."""
+    if kind == NOT_PERSISTED:
+        return await persist_again(conn, engine, caller.tenant_id, instance_id)
+    return await retry(conn, engine, caller, instance_id, reason)
 
 
 def _tried(row: Mapping[str, Any], result: Result, code: str | None = None, message: str | None = None) -> Tried:

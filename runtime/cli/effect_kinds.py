@@ -3,13 +3,15 @@ workers/senders/opening.py, because senders are opened and closed."""
 
 from dataclasses import replace
 
+from domain.cases.followed_classes import FollowedClasses
+from domain.cases.mapping_store import released_files
 from domain.effects.wiring import DELAY, Wiring, perform_delay
 from domain.notifications.performing import KIND as NOTIFICATION
 from domain.notifications.performing import notify
 from domain.onboarding.calls import KIND
 from domain.onboarding.calls import OWNER as INSTANCE
-from domain.onboarding.commands import Engine
 from domain.onboarding.definitions import FollowedFlows, released_flows
+from domain.onboarding.engine import Engine
 from domain.onboarding.firing import Firing
 from domain.onboarding.folding import InstanceFold
 from domain.onboarding.recording import StepRecording
@@ -36,21 +38,26 @@ def wiring(settings: Settings) -> Wiring:
 def with_onboarding(settings: Settings, keys: Keys) -> Wiring:
     """The same with the owner of steps' calls, for the worker: what handlers gave is sealed and opened there."""
     known = wiring(settings)
-    at_hand = Outbox(settings.ce_source), keys, FollowedFlows(released_flows())
+    engine = engine_of(settings, keys)
     # Instances tell what their steps came to themselves, and raise incidents when their retries are spent.
     return replace(
         known,
-        owners={**known.owners, INSTANCE: InstanceFold(*at_hand)},
+        owners={**known.owners, INSTANCE: InstanceFold(engine)},
         discreet=frozenset({INSTANCE}),
         followed=frozenset({KIND["python"]}),
-        recordings={INSTANCE: StepRecording(*at_hand)},
-        takeovers={INSTANCE: recovery(settings, keys).take_over},
+        recordings={INSTANCE: StepRecording(engine)},
+        takeovers={INSTANCE: Recovery(engine).take_over},
     )
 
 
 def recovery(settings: Settings, keys: Keys) -> Recovery:
     """What takes instances up again, for the scan and for workers that take calls over."""
-    return Recovery(Engine(Outbox(settings.ce_source), keys, FollowedFlows(released_flows())))
+    return Recovery(engine_of(settings, keys))
+
+
+def engine_of(settings: Settings, keys: Keys) -> Engine:
+    """What moves instances, with the flows and case classes of the release beneath those of the database."""
+    return Engine(Outbox(settings.ce_source), keys, FollowedFlows(released_flows()), FollowedClasses(released_files()))
 
 
 def timer_handlers(settings: Settings) -> dict[str, Handler]:

@@ -14,7 +14,7 @@ import typer
 
 from domain.incidents.resolve import list_incidents, resolve_incidents, retry_incident, show_incident
 from domain.onboarding import troubles
-from domain.onboarding.commands import Engine
+from domain.onboarding.engine import Engine
 from domain.onboarding.turn import Outcome
 from domain.operations.retries import RETRIES
 from runtime.cli import output

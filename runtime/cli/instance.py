@@ -10,12 +10,12 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from domain.onboarding import reads
-from domain.onboarding.commands import Engine
 from domain.onboarding.definitions import FollowedFlows, released_flows
 from domain.onboarding.detail import detail_of
+from domain.onboarding.engine import Engine
 from domain.onboarding.replaying import Gathered, gather, judge
-from domain.outbox import Outbox
 from runtime.cli import output
+from runtime.cli.effect_kinds import engine_of
 from runtime.cli.exits import ExitCode
 from runtime.cli.rule_access import OfTenant, within
 from runtime.keys.ring import open_key_ring
@@ -115,6 +115,6 @@ async def with_engine(tenant: str, act: Callable[[Within, Engine], Awaitable[Ans
                 yield conn
 
         try:
-            return await act(within_tenant, Engine(Outbox(settings.ce_source), keys, FollowedFlows(released_flows())))
+            return await act(within_tenant, engine_of(settings, keys))
         finally:
             pool.terminate()

@@ -12,7 +12,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from domain.onboarding import overview, supervising
-from domain.onboarding.commands import Engine
+from domain.onboarding.engine import Engine
 from domain.onboarding.reasons import read_reason
 from domain.onboarding.turn import Decided, Outcome
 from runtime.cli import operating, output

@@ -169,17 +169,16 @@ def _rules(settings: Settings, number: int, stop: asyncio.Event) -> list[Part]:
 
 
 def _onboarding(settings: Settings, number: int, stop: asyncio.Event) -> list[Part]:
-    from domain.onboarding.definitions import FollowedFlows, released_flows
-    from domain.outbox import Outbox
     from processors.onboarding import Onboarding
     from processors.shell import GroupMember
+    from runtime.cli.effect_kinds import engine_of
     from runtime.keys.ring import open_key_ring
 
     members: list[GroupMember] = []
 
     async def run() -> None:
         async with open_key_ring(settings) as keys:
-            processor = Onboarding(Outbox(settings.ce_source), keys, FollowedFlows(released_flows()))
+            processor = Onboarding(engine_of(settings, keys))
             members.append(GroupMember(settings, processor, f"{settings.instance}-{ONBOARDING.name}-{number}", stop))
             await members[0].run()
 

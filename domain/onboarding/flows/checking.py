@@ -47,6 +47,7 @@ def check(definition: FlowDefinition, installed: frozenset[str] | None = None) -
         *_moves(definition),
         *_reviews(definition),
         *_times(definition),
+        *_persist_points(definition),
     ]
 
 
@@ -197,6 +198,15 @@ def _moves(definition: FlowDefinition) -> Iterator[Problem]:
         yield Problem(place, "endless", {"states": " → ".join((*circle, circle[0]))})
 
 
+def _persist_points(definition: FlowDefinition) -> Iterator[Problem]:
+    points = [number for number, state in enumerate(definition.states) if state.persist]
+    if definition.case_class is None:
+        for number in points:
+            yield Problem(("states", number, "persist"), "no-case-class", {"state": definition.states[number].name})
+    elif not points:
+        yield Problem(("caseClass",), "case-class-unused")
+
+
 def _reviews(definition: FlowDefinition) -> Iterator[Problem]:
     reviewed = {state.name: number for number, state in enumerate(definition.states) if state.review is not None}
     decided: set[tuple[str, str]] = set()
@@ -243,6 +253,7 @@ def _reminders(sla: Sla, place: Place) -> Iterator[Problem]:
 _DEPEND_ON_OTHERS = frozenset(
     """
     unknown-state unreachable dead-end no-way-out unknown-handler handler-unused no-decision no-review sla-unused
+    case-class-unused
     """.split()
 )
 _OF_FLOWS: Sentences = {

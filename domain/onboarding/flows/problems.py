@@ -37,7 +37,9 @@ def errors(problems: Iterable[Problem]) -> list[Problem]:
 
 
 WARNINGS = frozenset(
-    {"never-taken", "sla-unused", "attempt-beyond-total", "handler-unused", "reminder-unordered", "no-url", "url-not-https"}
+    """
+    never-taken sla-unused attempt-beyond-total handler-unused reminder-unordered case-class-unused no-url url-not-https
+    """.split()
 )
 
 # code -> (English, Vietnamese). The names in braces are the problem's params.
@@ -130,6 +132,14 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
     "no-review": (
         "REVIEWER can take {action} only in a state with a review, and {state} has none",
         "REVIEWER chỉ dùng được {action} ở trạng thái có review, {state} không có",
+    ),
+    "no-case-class": (
+        "{state} is a persist point, and the flow has no caseClass as which the case could be stored",
+        "{state} là điểm lưu mà luồng không có caseClass để lưu hồ sơ",
+    ),
+    "case-class-unused": (
+        "caseClass is said, and no state has persist: true",
+        "có caseClass mà không trạng thái nào có persist: true",
     ),
     "sla-unused": (
         "nobody is waited for in {state}, so its sla never counts; a step has totalTimeout",

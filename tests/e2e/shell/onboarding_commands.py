@@ -4,7 +4,10 @@ import json
 from dataclasses import replace
 from typing import Any
 
+from domain.cases.followed_classes import FollowedClasses
+from domain.cases.mapping_store import released_files
 from domain.onboarding.definitions import FollowedFlows
+from domain.onboarding.engine import Engine
 from domain.onboarding.flow import FlowKey
 from domain.onboarding.sealing import CASE, open_words
 from domain.outbox import Outbox
@@ -37,7 +40,7 @@ ROUND = FlowDefinition.model_validate(
 
 def onboarding() -> Onboarding:
     flows = FollowedFlows({FlowKey("round", 1): ROUND})
-    return Onboarding(Outbox("casestream"), OneWritingKey(), flows)
+    return Onboarding(Engine(Outbox("casestream"), OneWritingKey(), flows, FollowedClasses(released_files())))
 
 
 def saga() -> Saga:

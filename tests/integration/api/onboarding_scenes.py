@@ -3,7 +3,8 @@
 from typing import Any
 
 from api.transactions import transaction
-from domain.onboarding.commands import Engine, give
+from domain.onboarding.commands import give
+from domain.onboarding.engine import Engine
 from domain.outbox import Outbox
 from domain.work_items import commands as work_items
 from schemas.caller import Caller
@@ -24,7 +25,7 @@ async def told(served: Served, *commands: Command, by: str | None = None) -> Non
     caller = ENGINE if by is None else Caller("north", by, frozenset({"customer"}), "CRM_UI")
     for command in commands:
         async with transaction(door.pool, "north") as conn:
-            await give(conn, Engine(door.outbox, door.keys, door.flows), caller, command)
+            await give(conn, Engine(door.outbox, door.keys, door.flows, door.case_classes), caller, command)
 
 
 async def card(served: Served, instance_id: str, user: str = "ann") -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from domain.effects.wiring import Wiring
 from domain.onboarding.calls import KIND, OWNER
+from domain.onboarding.engine import Engine
 from domain.onboarding.folding import InstanceFold
 from runtime.postgres import open_pool
 from runtime.settings import EffectSettings
@@ -31,7 +32,7 @@ async def working(served: Served) -> AsyncIterator[None]:
     settings = served.settings.model_copy(update={"effects": EffectSettings(poll_min_ms=2, poll_max_ms=10)})
     scan, worker = await open_pool(settings, "scan", size=4), await open_pool(settings, "worker", size=6)
     wiring = Wiring(
-        {OWNER: InstanceFold(door.outbox, door.keys, door.flows)},
+        {OWNER: InstanceFold(Engine(door.outbox, door.keys, door.flows, door.case_classes))},
         discreet=frozenset({OWNER}),
         followed=frozenset({KIND["python"]}),
     )

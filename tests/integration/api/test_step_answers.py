@@ -16,6 +16,7 @@ from pydantic.alias_generators import to_camel
 from domain.effects.wiring import Wiring
 from domain.onboarding.calls import OWNER
 from domain.onboarding.definitions import import_flow
+from domain.onboarding.engine import Engine
 from domain.onboarding.folding import InstanceFold
 from runtime.postgres import open_pool, tenants_transaction
 from runtime.settings import EffectSettings
@@ -40,7 +41,9 @@ async def asking(served: Served) -> AsyncIterator[None]:
     async with tenants_transaction(worker, ["north"]) as conn:
         definition = FlowDefinition.model_validate(document(9, ["kafka"]))
         assert await import_flow(conn, "north", definition, "an") == "imported"
-    wiring = Wiring({OWNER: InstanceFold(door.outbox, door.keys, door.flows)}, discreet=frozenset({OWNER}))
+    wiring = Wiring(
+        {OWNER: InstanceFold(Engine(door.outbox, door.keys, door.flows, door.case_classes))}, discreet=frozenset({OWNER})
+    )
     stop = asyncio.Event()
     running = asyncio.create_task(EffectsWorker(settings, scan, worker, [KafkaSteps(door.keys)], wiring).run(stop))
     try:

@@ -1,6 +1,5 @@
 """Journeys of tenant north, with a key ring of the test's own."""
 
-import os
 from collections.abc import AsyncIterator
 
 import asyncpg
@@ -10,6 +9,7 @@ from runtime.keys.local_keks import LocalKeks
 from runtime.keys.ring import KeyCache, KeyRing
 from runtime.settings import KeySettings
 from tests.infrastructure.databases import ClonedDatabase
+from tests.infrastructure.keys import KEKS
 from tests.integration.domain.world import populated
 from tests.integration.onboarding.journeys import Journeys
 
@@ -18,5 +18,5 @@ from tests.integration.onboarding.journeys import Journeys
 async def journeys(database: ClonedDatabase, keys_database: ClonedDatabase) -> AsyncIterator[Journeys]:
     world = await populated(database)
     async with asyncpg.create_pool(keys_database.url("keys"), min_size=1, max_size=4) as pool:
-        yield Journeys(world, KeyRing(pool, LocalKeks({"kek-1": os.urandom(32)}), KeyCache(KeySettings())))
+        yield Journeys(world, KeyRing(pool, LocalKeks({"kek-1": KEKS["kek-1"]}), KeyCache(KeySettings())))
     await world.close()

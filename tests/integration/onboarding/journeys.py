@@ -7,12 +7,14 @@ from typing import Any
 
 import asyncpg
 
+from domain.cases.followed_classes import FollowedClasses
+from domain.cases.mapping_store import released_files
 from domain.effects.effect import Sender
 from domain.effects.wiring import Wiring
 from domain.onboarding import batch
 from domain.onboarding.calls import KIND, OWNER
-from domain.onboarding.commands import Engine
 from domain.onboarding.definitions import FollowedFlows, released_flows
+from domain.onboarding.engine import Engine
 from domain.onboarding.folding import InstanceFold
 from domain.onboarding.handlers import Handler
 from domain.onboarding.recording import StepRecording
@@ -40,7 +42,12 @@ class Journeys:
     handlers: dict[str, Handler] = field(default_factory=lambda: dict(HANDLERS))
     flows: FollowedFlows = field(default_factory=lambda: FollowedFlows(released_flows()))
     outside: list[Sender] = field(default_factory=list)
+    classes: FollowedClasses = field(default_factory=lambda: FollowedClasses(released_files()))
     _ids: Any = field(default_factory=lambda: itertools.count(1))
+
+    @property
+    def engine(self) -> Engine:
+        return Engine(OUTBOX, self.ring, self.flows, self.classes)
 
     async def tell(self, *commands: Command, by: str = "ann", actors: frozenset[Actor] = USER) -> list[batch.Ruling]:
         """What a shell does with one batch of commands of tenant north."""
@@ -48,13 +55,13 @@ class Journeys:
         await batch.warm_keys(self.ring, messages)
         async with self.world.worker() as conn:
             now: datetime = await conn.fetchval("select cs_now()")
-            states = await batch.load(conn, self.ring, self.flows, messages)
+            states = await batch.load(conn, self.engine, messages)
             rulings = []
             for message in messages:
                 ruling = batch.decide(states[message.key], message, now)
                 states[message.key] = ruling.state
                 rulings.append(ruling)
-            await batch.save(conn, OUTBOX, self.ring, self.flows, rulings, now)
+            await batch.save(conn, self.engine, rulings, now)
         return rulings
 
     async def start(self, instance_id: str, flow: str = "card-onboarding", data: dict[str, Any] | None = None) -> batch.Ruling:
@@ -67,15 +74,15 @@ class Journeys:
 
     def wiring(self) -> Wiring:
         return Wiring(
-            {OWNER: InstanceFold(OUTBOX, self.ring, self.flows)},
+            {OWNER: InstanceFold(self.engine)},
             discreet=frozenset({OWNER}),
             followed=frozenset({KIND["python"]}),
-            recordings={OWNER: StepRecording(OUTBOX, self.ring, self.flows)},
+            recordings={OWNER: StepRecording(self.engine)},
             takeovers={OWNER: self.recovery().take_over},
         )
 
     def recovery(self) -> Recovery:
-        return Recovery(Engine(OUTBOX, self.ring, self.flows))
+        return Recovery(self.engine)
 
     async def worker(self, settings: EffectSettings = QUICK, wiring: Wiring | None = None) -> EffectsWorker:
         scan: asyncpg.Pool = await self.world.pool("scan")

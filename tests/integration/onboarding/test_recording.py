@@ -62,7 +62,7 @@ async def _claimed(journeys: Journeys, *instances: str) -> list[ClaimedEffect]:
 
 async def _record(journeys: Journeys, calls: Sequence[ClaimedEffect], most: int = 10) -> Recorded:
     pool = await journeys.world.pool("worker")
-    recording = StepRecording(OUTBOX, journeys.ring, journeys.flows)
+    recording = StepRecording(journeys.engine)
     async with pool.acquire() as conn:
         return await recording(conn, [(call, DONE) for call in calls], Taking(KINDS, "one", 5.0, most))
 
@@ -197,7 +197,7 @@ async def test_words_of_an_erased_subject_are_not_written_from_memory(journeys: 
 async def test_a_transaction_with_an_old_view_is_refused(journeys: Journeys) -> None:
     (call,) = await _begun(journeys, "i-1")
     pool = await journeys.world.pool("worker")
-    recording = StepRecording(OUTBOX, journeys.ring, journeys.flows)
+    recording = StepRecording(journeys.engine)
     async with pool.acquire() as conn:
         transaction = conn.transaction(isolation="repeatable_read")
         await transaction.start()
@@ -209,7 +209,7 @@ async def test_a_transaction_with_an_old_view_is_refused(journeys: Journeys) -> 
 async def test_a_failure_and_its_retry_are_recorded_so_too(journeys: Journeys) -> None:
     (call,) = await _begun(journeys, "i-1")
     pool = await journeys.world.pool("worker")
-    recording = StepRecording(OUTBOX, journeys.ring, journeys.flows)
+    recording = StepRecording(journeys.engine)
     failed = Finished(False, "RuntimeError", None)
     async with pool.acquire() as conn:
         recorded = await recording(conn, [(call, failed)], Taking(KINDS, "one", 5.0, 1))

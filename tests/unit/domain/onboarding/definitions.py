@@ -26,6 +26,7 @@ def random_definition(random: Random) -> FlowDefinition:
             "flow": "random",
             "version": 1,
             "initial": "S0",
+            "caseClass": "com.app.Journey",
             "reopenTo": random.choice((None, "S0")),
             "states": states,
             "transitions": transitions,

@@ -121,6 +121,23 @@ def configure(settings: LogSettings, stream: TextIO | None = None) -> None:
     threading.excepthook = lambda args: _log_uncaught(args.exc_type, args.exc_value, args.exc_traceback)
 
 
+def _until_configured() -> None:
+    """What a command logs before, or without, `configure`: warnings and errors, through the fences, never on stdout."""
+    structlog.configure(
+        processors=[
+            structlog.stdlib.add_log_level,
+            add_trace,
+            reduce_exceptions,
+            hash_keys,
+            keep_allowed,
+            structlog.dev.ConsoleRenderer(colors=False),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
 def place_of(error: BaseException) -> str:
     """`file:line` of the innermost frame in our rooms, else of the innermost frame; never text of the error."""
     frames = traceback.extract_tb(error.__traceback__)
@@ -285,3 +302,7 @@ def _log_uncaught(kind: type[BaseException], error: BaseException | None, trace_
     if error is None or issubclass(kind, KeyboardInterrupt):
         return
     get_logger("casestream").error("uncaught exception", error=error.with_traceback(trace_back))
+
+
+if not structlog.is_configured():
+    _until_configured()

@@ -3,11 +3,13 @@
 import io
 import json
 import logging
+import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -23,6 +25,7 @@ from runtime.settings import LogSettings
 from schemas.errors import TransientError
 
 CANARY = "canary-51c2"
+ROOT = Path(__file__).parents[3]
 log = get_logger("test")
 
 
@@ -204,3 +207,16 @@ def test_plain_values_stay_and_others_do_not() -> None:
     assert plain_value(datetime(2026, 1, 1, tzinfo=UTC)) == "2026-01-01 00:00:00+00:00"
     assert plain_value({"a": 1}) is None
     assert plain_value(b"bytes") is None
+
+
+def test_a_command_that_configures_nothing_logs_through_the_fences_and_never_on_stdout() -> None:
+    code = (
+        "from runtime.logging import get_logger; log = get_logger('x'); log.info('unseen');"
+        " log.error('a key does not open', key_id='k-1', row='canary', error=ValueError('canary'))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout == ""
+    assert "a key does not open" in done.stderr
+    assert "k-1" in done.stderr
+    assert "canary" not in done.stderr
+    assert "unseen" not in done.stderr

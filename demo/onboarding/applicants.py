@@ -21,7 +21,10 @@ _CARD_UNDONE = ("UNDO_CARD_ACTIVATION", "UNDO_WALLET_CREATION", "UNDO_ACCOUNT_CR
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """`said`: what the customer's data must say for it. `decision`: of whoever is asked. `calls`: handlers, in order."""
+    """`said`: what the customer's data must say for it. `decision`: of whoever is asked. `calls`: handlers, in order.
+
+    `seen`: the state in which analysts see the journey at last, which is that of its last persist point; None: not at all.
+    """
 
     name: str
     status: str
@@ -29,23 +32,24 @@ class Fate:
     said: Mapping[str, Any] = field(default_factory=dict)
     decision: str | None = None
     comes_back: bool = True
+    seen: str | None = "COMPLETED"
 
 
 _DONE = Fate("served by machines", "COMPLETED", _CUSTOMER)
 _UNREADABLE = {"document": "unreadable"}
 _CARD_DONE = Fate("served by machines", "COMPLETED", _CARD)
-_GONE = Fate("never came back", "CANCELED", (), comes_back=False)
-_BAD = Fate("bad score", "REJECTED", ("credit-score",), {"score": "bad"})
-_REFUSED = Fate("rejected by a person", "REJECTED", ("credit-score",), decision="reject")
+_GONE = Fate("never came back", "CANCELED", (), comes_back=False, seen=None)
+_BAD = Fate("bad score", "REJECTED", ("credit-score",), {"score": "bad"}, seen="DECLINED")
+_REFUSED = Fate("rejected by a person", "REJECTED", ("credit-score",), decision="reject", seen="DECLINED")
 _RESERVED = ("credit-score", "reserve-funds")
-_DECLINED = Fate("offer declined", "COMPENSATED", (*_RESERVED, "UNDO_FUND_RESERVATION"), decision="approve")
-_PAID = Fate("paid out", "COMPLETED", (*_RESERVED, "pay-out"), decision="approve")
-_AML_HIT = Fate("hit of AML, all undone", "COMPENSATED", _CARD + _CARD_UNDONE, {"aml": "hit"})
+_DECLINED = Fate("offer declined", "COMPENSATED", (*_RESERVED, "UNDO_FUND_RESERVATION"), decision="approve", seen="DECLINED")
+_PAID = Fate("paid out", "COMPLETED", (*_RESERVED, "pay-out"), decision="approve", seen="PAID_OUT")
+_AML_HIT = Fate("hit of AML, all undone", "COMPENSATED", _CARD + _CARD_UNDONE, {"aml": "hit"}, seen="AML_REJECTED")
 FATES: Mapping[str, tuple[Fate, ...]] = {
     "customer-onboarding": (
         Fate("approved by a person", "COMPLETED", _CUSTOMER, _UNREADABLE, "approve"),
-        Fate("rejected by a person", "REJECTED", _CUSTOMER[:2], _UNREADABLE, "reject"),
-        Fate("hit of AML", "REJECTED", _CUSTOMER[:3], {"aml": "hit"}),
+        Fate("rejected by a person", "REJECTED", _CUSTOMER[:2], _UNREADABLE, "reject", seen="REJECTED"),
+        Fate("hit of AML", "REJECTED", _CUSTOMER[:3], {"aml": "hit"}, seen="REJECTED"),
         _GONE,
         *[_DONE] * 6,
     ),
@@ -81,6 +85,11 @@ def applicants(run: str, shares: Mapping[str, int] = SHARES) -> list[Applicant]:
 def expected(everybody: Sequence[Applicant]) -> Counter[tuple[str, str, str]]:
     """How many journeys of each flow and fate end with which status."""
     return Counter((one.flow, one.fate.name, one.fate.status) for one in everybody)
+
+
+def expected_rows(everybody: Sequence[Applicant]) -> Counter[tuple[str, str]]:
+    """How many journeys of each flow analysts see at last in which state."""
+    return Counter((one.flow, one.fate.seen) for one in everybody if one.fate.seen is not None)
 
 
 def steps_of(number: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from demo.onboarding.applicants import Applicant, expected
+from demo.onboarding.applicants import Applicant, expected, expected_rows
 from demo.onboarding.payments import Payments
 
 KILLED = ("effects-0", "onboarding-0", "postgresql")
@@ -16,12 +16,16 @@ Calls = Mapping[str, Sequence[tuple[str, str]]]
 
 @dataclass
 class JourneyBooks:
-    """`journeys`: the instance of each applicant. `ends`: (flow, fate, status). `kills`: seconds until all stood again."""
+    """`journeys`: the instance of each applicant. `ends`: (flow, fate, status). `kills`: seconds until all stood again.
+
+    `rows`: of the analysts' tables, by flow and state.
+    """
 
     everybody: Sequence[Applicant]
     payments: Payments
     journeys: dict[str, str] = field(default_factory=dict)
     ends: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    rows: Counter[tuple[str, str]] = field(default_factory=Counter)
     calls: Calls = field(default_factory=dict)
     decided: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
@@ -36,6 +40,11 @@ class JourneyBooks:
     def wanted(self) -> Counter[tuple[str, str, str]]:
         """What the flows' files say must become of these applicants."""
         return expected(self.everybody)
+
+    @property
+    def wanted_rows(self) -> Counter[tuple[str, str]]:
+        """What analysts must see of them."""
+        return expected_rows(self.everybody)
 
     @property
     def noted(self) -> int:
@@ -73,6 +82,11 @@ class JourneyBooks:
             f"{flow}, {fate}: {self.ends[flow, fate, status]} ended {status}, should be {self.wanted[flow, fate, status]}"
             for flow, fate, status in sorted(self.ends.keys() | self.wanted.keys())
             if self.ends[flow, fate, status] != self.wanted[flow, fate, status]
+        ]
+        found += [
+            f"{flow} in {state}: analysts see {self.rows[flow, state]}, should see {self.wanted_rows[flow, state]}"
+            for flow, state in sorted(self.rows.keys() | self.wanted_rows.keys())
+            if self.rows[flow, state] != self.wanted_rows[flow, state]
         ]
         astray = self.astray()
         return found + [f"calls of {each}" for each in astray[:5]] + ([f"{len(astray)} journeys astray"] if astray else [])

@@ -11,6 +11,7 @@ def show_journeys(console: Console, books: JourneyBooks) -> bool:
     console.print(_ends(books))
     for line in _lines(books):
         console.print(line, highlight=False, soft_wrap=True)
+    console.print(_seen(books))
     console.print(_timeline(books))
     problems = books.problems()
     for problem in problems:
@@ -28,6 +29,15 @@ def _ends(books: JourneyBooks) -> Table:
         table.add_column(name, justify="right" if name in ("journeys", "oracle") else "left")
     for key in sorted(books.ends.keys() | books.wanted.keys()):
         table.add_row(*key, f"{books.ends[key]:,}", f"{books.wanted[key]:,}")
+    return table
+
+
+def _seen(books: JourneyBooks) -> Table:
+    table = Table(title="The same journeys, as an analyst counts them in SQL", title_justify="left", show_lines=False)
+    for name in ("flow", "flow_state", "rows", "oracle"):
+        table.add_column(name, justify="right" if name in ("rows", "oracle") else "left")
+    for key in sorted(books.rows.keys() | books.wanted_rows.keys()):
+        table.add_row(*key, f"{books.rows[key]:,}", f"{books.wanted_rows[key]:,}")
     return table
 
 

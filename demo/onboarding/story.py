@@ -66,6 +66,7 @@ class JourneyChapter:
             async with self._payments.open(), self._at_their_desks():
                 await asyncio.gather(self._customers(progress), self._kill())
                 await self._all_ended(progress)
+        await self._all_seen(progress)
         await self._close()
         await self._look_at_one(casestream)
         self.books.seconds = time.monotonic() - began
@@ -174,6 +175,22 @@ class JourneyChapter:
                     )
                 await asyncio.sleep(_LOOK_SECONDS)
             progress.update(task, completed=done)
+        finally:
+            await conn.close()
+
+    async def _all_seen(self, progress: Progress) -> None:
+        """Until the tables show what the last persist points stored, or long enough for the books to say what lacks."""
+        asked = {"tenant_id": self._tenant, "ids": list(self.books.journeys.values())}
+        task = progress.add_task("journeys that analysts see", total=self.books.wanted_rows.total())
+        end = time.monotonic() + PATIENCE_SECONDS
+        conn = await asyncpg.connect(self._url)
+        try:
+            while self.books.rows != self.books.wanted_rows and time.monotonic() < end:
+                await asyncio.sleep(_LOOK_SECONDS)
+                rows = await queries.list_rows(conn, **asked)
+                self.books.rows.clear()
+                self.books.rows.update({(row["flow"], row["flow_state"]): row["rows"] for row in rows})
+                progress.update(task, completed=self.books.rows.total())
         finally:
             await conn.close()
 

@@ -26,6 +26,8 @@ def books(everybody: list[Applicant] | None = None) -> JourneyBooks:
     for one in made.everybody:
         made.journeys[one.user_id] = f"i-{one.user_id}"
         made.ends[one.flow, one.fate.name, one.fate.status] += 1
+        if one.fate.seen is not None:
+            made.rows[one.flow, one.fate.seen] += 1
     made.calls = {
         f"i-{one.user_id}": [(handler, f"{one.user_id}/{handler}") for handler in one.fate.calls] for one in made.everybody
     }
@@ -97,6 +99,7 @@ def _twice(made: JourneyBooks) -> None:
     "spoil",
     [
         lambda made: made.ends.update({("card-onboarding", "hit of AML, all undone", "COMPLETED"): 1}),
+        lambda made: made.rows.subtract([("loan-application", "PAID_OUT")]),
         lambda made: made.decided.subtract(["approve"]),
         lambda made: made.kills.pop("postgresql"),
         lambda made: made.replayed.update(sound=False),
@@ -105,7 +108,7 @@ def _twice(made: JourneyBooks) -> None:
         _undo_in_order,
         _twice,
     ],
-    ids=["an end", "a decision", "no kill", "replay", "a refusal", "no calls", "undone in order", "another id"],
+    ids=["an end", "a row", "a decision", "no kill", "replay", "a refusal", "no calls", "undone in order", "another id"],
 )
 def test_books_tell_what_is_wrong(spoil: object) -> None:
     made = books()

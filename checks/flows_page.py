@@ -14,7 +14,7 @@ from schemas.flows import flow_file_schema
 PAGE = ROOT / "docs" / "reference" / "flows.md"
 Schema = Mapping[str, Any]
 # The definitions of the schema in the order in which a reader meets them; the page fails where one is missing.
-_PARTS = ("State", "Sla", "Review", "Transition", "Retry", "OnFailure", "StepReview", "Handler")
+_PARTS = ("State", "Sla", "Reminder", "Review", "Transition", "Retry", "OnFailure", "StepReview", "Handler")
 
 _HEAD = """# Flows
 

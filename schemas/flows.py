@@ -86,12 +86,29 @@ class Retry(_Part):
     longest: Duration = Field(timedelta(hours=1), description="No pause is longer, but for jitter of up to a fifth.")
 
 
+class Reminder(_Part):
+    """How whoever is waited for hears of it: a notification in the application, to the person or to the members of the
+    state's group; with `template` also a mail to the person."""
+
+    title: Words | None = Field(None, description="Of the notification; else the flow's title.")
+    message: Words | None = Field(None, description="Of the notification; else which step waits, and until when.")
+    template: Words | None = Field(None, description="Message template of the tenant, for a mail; it may read the case.")
+    email_field: FieldName | None = Field(None, description="Member of the case with the address of the mail.")
+
+    @model_validator(mode="after")
+    def _says_where_to(self) -> "Reminder":
+        if (self.template is None) != (self.email_field is None):
+            raise PydanticCustomError("reminder_mail", "template and emailField go together: what is written, and to whom")
+        return self
+
+
 class Sla(_Part):
     """How long the state may wait for somebody. Reminders count from entering it, like the expiry (IN-10)."""
 
     expires_after: Duration = Field(timedelta(hours=24), description="Counted from entering the state.")
     on_expiry: Literal["cancel", "remind"] = Field("cancel", description="cancel compensates; remind waits on.")
     remind_after: Annotated[tuple[Duration, ...], Field(max_length=10)] = Field((), description="When somebody is reminded.")
+    reminder: Reminder = Field(Reminder(), description="How people are reminded.")
     most_reminders: Annotated[StrictInt, Field(ge=1, le=100)] = Field(3, description="With `onExpiry: remind`.")
 
 

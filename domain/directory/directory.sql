@@ -5,6 +5,14 @@ from unnest(:tenant_ids::text[], :user_ids::text[]) as w (tenant_id, user_id)
 left join tenants t on t.tenant_id = w.tenant_id
 left join users u on u.tenant_id = w.tenant_id and u.user_id = w.user_id;
 
+-- name: list_members
+-- The members of active teams, in the order of their ids.
+select t.tenant_id, t.team_id, m.user_id
+from unnest(:tenant_ids::text[], :team_ids::text[]) as w (tenant_id, team_id)
+join teams t on t.tenant_id = w.tenant_id and t.team_id = w.team_id and t.active
+join team_members m on m.tenant_id = t.tenant_id and m.team_id = t.team_id
+order by t.tenant_id, t.team_id, m.user_id;
+
 -- name: upsert_tenants
 -- Add tenants or change their name, zone and holidays; active stays as it is. Those whose days are others than before, and the time.
 insert into tenants as known (tenant_id, name, zone, holidays)

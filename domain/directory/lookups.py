@@ -1,6 +1,6 @@
 """Who may be named: active tenants and active users, asked for in one statement per batch, under the caller's tenants."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -34,3 +34,13 @@ async def look_up(conn: Connection, wanted: Iterable[tuple[str, str | None]]) ->
     tenants = frozenset(row["tenant_id"] for row in rows if row["tenant_active"])
     users = {(row["tenant_id"], row["user_id"]): row["user_active"] for row in rows if row["user_active"] is not None}
     return People(tenants, users), rows[0]["now"]
+
+
+async def members_of(conn: Connection, teams: Sequence[tuple[str, str]]) -> dict[tuple[str, str], list[str]]:
+    """The members of those of these (tenant, team) that are active, in the order of their ids."""
+    found: dict[tuple[str, str], list[str]] = {}
+    if teams:
+        named = {"tenant_ids": [tenant for tenant, _ in teams], "team_ids": [team for _, team in teams]}
+        for row in await queries.list_members(conn, **named):
+            found.setdefault((row["tenant_id"], row["team_id"]), []).append(row["user_id"])
+    return found

@@ -1,9 +1,10 @@
 """Onboarding over a batch of commands, as all doors call it: keys, load, decide each in order, save.
 
-    1. subjects of the instances, without a lock; keys of those about whom something is said or may be stored, from the ring
+    1. subjects of the instances, without a lock; keys of those about whom something is said or may be opened, from the ring
     2. `hold_subjects`, then the instances' rows, in the order of (tenant, instance)
     3. decide each command on what the one before it left (pure)
-    4. seal what was said; write instances, events, attempts, cases; then their outbox events; store what persist points ask for
+    4. seal what was said; write instances, events, attempts, cases; then their outbox events; store what persist points
+       ask for, plan reminders
     5. carry out the orders; calls that were cancelled before anybody made them have ended: back to 3 with these outcomes
 
 Never begins, commits or retries; a ConcurrencyConflict from `save` means: roll back and take the same batch again.
@@ -108,7 +109,7 @@ async def load(conn: Connection, engine: Engine, messages: Sequence[Message]) ->
     named = await _named(conn, messages)
     starts = {message.key: message for message in messages if isinstance(message.command, StartInstance)}
     # A start is refused for an erased subject, whatever it says; else only what is sealed needs a key.
-    sealing = {message.key for message in messages if message.says_something} | await _storing(conn, engine.flows, named)
+    sealing = {message.key for message in messages if message.says_something} | await _opening(conn, engine.flows, named)
     said = sorted({named[key].subject for key in sealing & named.keys()})
     found = await engine.keys.current(said) if said else {}
     touched = {named[key].subject for key in (sealing | starts.keys()) & named.keys()}
@@ -135,14 +136,10 @@ async def _named(conn: Connection, messages: Iterable[Message]) -> dict[Key, Nam
     return named
 
 
-async def _storing(conn: Connection, flows: FollowedFlows, named: Mapping[Key, Named]) -> set[Key]:
-    """The instances whose flows have persist points: whatever moves them may pass one."""
+async def _opening(conn: Connection, flows: FollowedFlows, named: Mapping[Key, Named]) -> set[Key]:
+    """The instances whose flows have persist points or write mails: whatever moves them may lead there."""
     followed = await flows.read(conn, {(tenant, one.flow) for (tenant, _), one in named.items()})
-    return {
-        key
-        for key, one in named.items()
-        if (flow := followed.get((key[0], one.flow))) is not None and flow.definition.case_class is not None
-    }
+    return {key for key, one in named.items() if (flow := followed.get((key[0], one.flow))) is not None and flow.opens_cases}
 
 
 def decide(state: State, message: Message, now: datetime) -> Ruling:

@@ -23,6 +23,8 @@ class Flow:
     moves: Mapping[tuple[str, str], Transition]
     automatic: Mapping[str, Transition]
     handlers: Mapping[str, Handler]
+    # Whether what a person said is opened where his instance is moved: for a persist point, or a mail that reminds him.
+    opens_cases: bool
 
     @property
     def key(self) -> FlowKey:
@@ -49,7 +51,15 @@ def compile_flow(definition: FlowDefinition) -> Flow:
         if "SYSTEM" in transition.actors:
             automatic.setdefault(transition.from_state, transition)
     states = {state.name: state for state in definition.states}
-    return Flow(definition, states, moves, automatic, {handler.name: handler for handler in definition.handlers})
+    mails = any(state.sla is not None and state.sla.reminder.template is not None for state in definition.states)
+    return Flow(
+        definition,
+        states,
+        moves,
+        automatic,
+        {handler.name: handler for handler in definition.handlers},
+        opens_cases=mails or definition.case_class is not None,
+    )
 
 
 def flows_of(*definitions: FlowDefinition) -> dict[FlowKey, Flow]:

@@ -6,8 +6,7 @@
 | ArmTimer, DisarmTimer | a timer; what it does when due is in `firing` |
 | OpenTask, CloseTask | a work item in the group's queue, by a command; withdrawn when nobody need decide any more |
 | RaiseIncident, ResolveIncident | an incident of the instance |
-| PersistCase | a snapshot of the case: `persisting` |
-| Remind | nothing here: the event says it, and who must act reads it from the topic |
+| PersistCase, Remind | nothing here: `persisting` and `reminding`, which open the case |
 
 Locks in the order of DESIGN section 5: the caller holds the instances, then effects, then timers.
 """

@@ -13,11 +13,10 @@ event. A transaction is decided once, so a point is stored once, however often i
 An incident is cured by storing the case as it is then (`persist_again`), and by the next point that can be stored.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
-from uuid import UUID
+from typing import Literal
 
 import orjson
 
@@ -26,17 +25,16 @@ from domain.cases.commands import system_caller
 from domain.incidents import Incident, close_incidents, open_incidents
 from domain.keys.guard import hold_subjects
 from domain.onboarding import refusals
+from domain.onboarding.case_words import Words, read_words
 from domain.onboarding.engine import Engine
 from domain.onboarding.flow import Flow, FlowKey
 from domain.onboarding.instance import Instance
 from domain.onboarding.orders import PersistCase
-from domain.onboarding.sealing import CASE, key_place, open_words
 from domain.onboarding.store import Case, find_named, lock_instances, queries
 from domain.onboarding.turn import Outcome, Unchanged
-from runtime.keys.ring import Subject
 from runtime.sql import Connection
 from schemas.cases import CaseState, StoreSnapshot
-from schemas.errors import DecryptionFailed, NotFound, Rejected
+from schemas.errors import NotFound, Rejected
 from schemas.flows import State
 from schemas.instants import format_time
 
@@ -57,10 +55,6 @@ class Point:
     state: State
     entry: int
     case: Case = field(repr=False)
-
-    @property
-    def subject(self) -> Subject:
-        return (self.instance.tenant_id, self.instance.user_id)
 
 
 def point_of(instance: Instance, flow: Flow, order: PersistCase, case: Case) -> Point | None:
@@ -108,28 +102,13 @@ async def persist_again(conn: Connection, engine: Engine, tenant_id: str, instan
     return refused[0] if refused else Unchanged(instance, "its case was stored")
 
 
-async def _asked(engine: Engine, points: Iterable[Point]) -> list[tuple[Point, cases.Message]]:
+async def _asked(engine: Engine, points: Sequence[Point]) -> list[tuple[Point, cases.Message]]:
     """The points as commands. One whose words cannot be opened any more is of an erased person, and left out."""
-    sealed = [(point.subject, point.case.sealed) for point in points if point.case.sealed is not None]
-    secrets = await engine.keys.secrets([key_place(subject, words) for subject, words in sealed]) if sealed else {}
-    found = []
-    for point in points:
-        try:
-            found.append((point, _message(point, _words(point, secrets))))
-        except DecryptionFailed:
-            continue
-    return found
+    words = await read_words(engine.keys, [(point.instance, point.case) for point in points])
+    return [(point, _message(point, said)) for point, said in zip(points, words, strict=True) if said is not None]
 
 
-def _words(point: Point, secrets: Mapping[UUID, bytes]) -> dict[str, Any]:
-    case = point.case
-    if case.sealed is None:
-        return {}
-    words: dict[str, Any] = open_words(secrets, point.subject, CASE, point.instance.id, case.version, case.sealed)
-    return words
-
-
-def _message(point: Point, words: Mapping[str, Any]) -> cases.Message:
+def _message(point: Point, words: Words) -> cases.Message:
     instance = point.instance
     where = {
         "flow": instance.flow,

@@ -13,10 +13,11 @@ from domain.onboarding.engine import Engine
 from domain.onboarding.flow import Flow
 from domain.onboarding.history import WORDS, Recorded, recorded
 from domain.onboarding.instance import Instance
-from domain.onboarding.orders import PersistCase, RunStep
+from domain.onboarding.orders import PersistCase, Remind, RunStep
 from domain.onboarding.performing import Ordered, perform
 from domain.onboarding.persisting import Point, persist, point_of
 from domain.onboarding.publishing import told
+from domain.onboarding.reminding import Due, due_of, remind
 from domain.onboarding.sealing import CASE, EVENT, Keys, key_place, open_words, seal_words
 from domain.onboarding.store import Case, Key, Written, queries, write
 from domain.onboarding.turn import Context, Decided
@@ -66,6 +67,7 @@ async def write_steps(
     await write(conn, composed.written)
     await engine.outbox.append(conn, composed.events)
     await persist(conn, engine, _points(steps, composed.then), now)
+    await remind(conn, engine, _reminders(steps, composed.then))
     wanted = ordered(steps, composed.cases, await _results(conn, steps))
     return await perform(conn, engine.outbox, wanted, now), composed.cases
 
@@ -116,6 +118,16 @@ def _points(steps: Sequence[Step], then: Sequence[Case]) -> list[Point]:
         for order in step.decided.orders
         if isinstance(order, PersistCase) and step.key is not None
         if (point := point_of(step.instance, step.flow, order, case)) is not None
+    ]
+
+
+def _reminders(steps: Sequence[Step], then: Sequence[Case]) -> list[Due]:
+    """The reminders that were decided."""
+    return [
+        due_of(step.instance, step.flow, order, case)
+        for step, case in zip(steps, then, strict=True)
+        for order in step.decided.orders
+        if isinstance(order, Remind)
     ]
 
 

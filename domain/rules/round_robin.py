@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from domain.directory.lookups import members_of
 from domain.effects.effect import ClaimedEffect
 from domain.effects.store import find_unfinished
 from domain.rules.run_store import hold_runs
@@ -90,14 +91,11 @@ async def _lock(conn: Connection, circles: Sequence[Circle]) -> dict[Circle, str
 
 
 async def _members(conn: Connection, circles: Sequence[Circle]) -> dict[Circle, tuple[Sequence[str], frozenset[str]]]:
-    teams = [circle for circle in circles if circle.team_id is not None]
-    of_teams = await queries.list_members(
-        conn, tenant_ids=[circle.tenant_id for circle in teams], team_ids=[circle.team_id for circle in teams]
-    )
-    orders: dict[Circle, list[str]] = {circle: list(circle.user_ids) for circle in circles}
-    by_team = {(circle.tenant_id, circle.team_id): circle for circle in teams}
-    for row in of_teams:
-        orders[by_team[row["tenant_id"], row["team_id"]]].append(row["user_id"])
+    teams = {circle: (circle.tenant_id, circle.team_id) for circle in circles if circle.team_id is not None}
+    of_teams = await members_of(conn, sorted(set(teams.values())))
+    orders: dict[Circle, list[str]] = {
+        circle: [*circle.user_ids, *(of_teams.get(teams[circle], ()) if circle in teams else ())] for circle in circles
+    }
     pairs = sorted({(circle.tenant_id, user) for circle, users in orders.items() for user in users})
     rows = await queries.list_active(conn, tenant_ids=[tenant for tenant, _ in pairs], user_ids=[user for _, user in pairs])
     active = {(row["tenant_id"], row["user_id"]) for row in rows}

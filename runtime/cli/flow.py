@@ -1,6 +1,6 @@
 """`casestream flow lint | show | graph | diff | migrate-plan`: flow definitions in files. Needs no server.
 
-`list` and `import` are about the versions that a tenant has, `lint --tenant` about his secrets: those run as cs_api.
+`list` and `import` are about the versions that a tenant has, `lint --tenant` about what flows name of his: those run as cs_api.
 """
 
 from pathlib import Path
@@ -8,10 +8,11 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from domain.message_templates.reads import find_templates
 from domain.onboarding.definitions import Listed, import_flow, list_flows
 from domain.onboarding.flows import files
 from domain.onboarding.flows.changes import changes
-from domain.onboarding.flows.checking import named_secrets, unknown_secrets
+from domain.onboarding.flows.checking import named_secrets, named_templates, unknown_secrets, unknown_templates
 from domain.onboarding.flows.drawing import as_svg
 from domain.onboarding.flows.files import FlowFile
 from domain.onboarding.flows.graph import as_mermaid
@@ -37,13 +38,13 @@ def lint(
         list[Path] | None, typer.Argument(metavar="[FILE...]", exists=True, help="Files or directories; those of the release.")
     ] = None,
     lang: InLanguage = "en",
-    tenant: Annotated[str | None, typer.Option("--tenant", help="Look up the secrets that handlers name, too.")] = None,
+    tenant: Annotated[str | None, typer.Option("--tenant", help="Look up what flows name of his, too.")] = None,
 ) -> None:
     """Everything that is wrong with definitions, each finding with its line. Exit code 1 when there is an error."""
     language = language_of(lang)
     found = files.read_files(_yaml_files(paths or [files.DEFAULT]))
     if tenant is not None:
-        found = _with_secrets(found, tenant)
+        found = _with_names_of(found, tenant)
     findings = [finding for file in found for finding in file.findings]
     output.show_rows([finding.told(language) for finding in findings], columns=("location", "severity", "code", "message"))
     wrong = sum(finding.problem.severity == "error" for finding in findings)
@@ -152,23 +153,31 @@ def _yaml_files(paths: list[Path]) -> list[Path]:
     return [file for path in paths for file in (sorted(path.rglob("*.yaml")) if path.is_dir() else [path])]
 
 
-def _with_secrets(found: list[FlowFile], tenant: str) -> list[FlowFile]:
-    """The files with the secrets that the tenant lacks."""
-    names = {name for file in found if file.definition for name in named_secrets(file.definition)}
-    if not names:
+def _with_names_of(found: list[FlowFile], tenant: str) -> list[FlowFile]:
+    """The files with the secrets and message templates that the tenant lacks."""
+    definitions = [file.definition for file in found if file.definition]
+    names = {name for one in definitions for name in named_secrets(one)}
+    templates = {name for one in definitions for name in named_templates(one)}
+    if not names | templates:
         return found
 
-    async def work(conn: Connection, _: Settings) -> set[str]:
-        return await known_secrets(conn, tenant, names)
+    async def work(conn: Connection, _: Settings) -> tuple[set[str], set[str]]:
+        there = await find_templates(conn, tenant, [(name, None) for name in sorted(templates)])
+        return await known_secrets(conn, tenant, names), {name for name, _ in there}
 
-    known = within(tenant, work)
-    return [files.with_problems(file, unknown_secrets(file.definition, known)) if file.definition else file for file in found]
+    secrets, wordings = within(tenant, work)
+    return [
+        files.with_problems(file, [*unknown_secrets(file.definition, secrets), *unknown_templates(file.definition, wordings)])
+        if file.definition
+        else file
+        for file in found
+    ]
 
 
 def _usable(path: Path, tenant: str | None = None) -> FlowDefinition:
     file: FlowFile = files.read_files([path])[0]
     if tenant is not None:
-        file = _with_secrets([file], tenant)[0]
+        file = _with_names_of([file], tenant)[0]
     if file.usable is None:
         for finding in file.findings:
             output.remark(f"{finding.file}:{finding.line}: {finding.problem.code}: {finding.problem.sentence()}")

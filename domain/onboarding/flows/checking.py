@@ -20,7 +20,7 @@ from domain.onboarding.flows.problems import Problem
 from domain.onboarding.flows.reaching import Way, endless, leading_to, reached, ways
 from domain.onboarding.reviewing import ACTIONS
 from domain.shape_words import Sentences, words_of
-from schemas.flows import FlowDefinition, Handler, Sla, Transition
+from schemas.flows import FlowDefinition, Handler, Reminder, Sla, Transition
 from schemas.registry import STEP_REQUESTS
 
 
@@ -177,6 +177,20 @@ def unknown_secrets(definition: FlowDefinition, known: Collection[str]) -> Itera
             yield Problem(("handlers", number, "secret"), "unknown-secret", {"name": handler.secret})
 
 
+def named_templates(definition: FlowDefinition) -> set[str]:
+    """The message templates of reminders."""
+    slas = [state.sla for state in definition.states if state.sla is not None]
+    return {sla.reminder.template for sla in slas if sla.reminder.template is not None}
+
+
+def unknown_templates(definition: FlowDefinition, known: Collection[str]) -> Iterator[Problem]:
+    """Those that the tenant does not have."""
+    for number, state in enumerate(definition.states):
+        template = None if state.sla is None else state.sla.reminder.template
+        if template is not None and template not in known:
+            yield Problem(("states", number, "sla", "reminder", "template"), "unknown-template", {"name": template})
+
+
 def _moves(definition: FlowDefinition) -> Iterator[Problem]:
     ends = {state.name for state in definition.states if state.end is not None}
     automatic: dict[str, Transition] = {}
@@ -241,6 +255,8 @@ def _times(definition: FlowDefinition) -> Iterator[Problem]:
 
 def _reminders(sla: Sla, place: Place) -> Iterator[Problem]:
     said = sla.model_dump(mode="json")
+    if sla.on_expiry == "cancel" and not sla.remind_after and sla.reminder != Reminder():
+        yield Problem((*place[:-1], "reminder"), "reminder-unused")
     for number, after in enumerate(sla.remind_after):
         params = {"remind": said["remind_after"][number], "expires": said["expires_after"]}
         if after >= sla.expires_after:
@@ -272,6 +288,10 @@ _OF_FLOWS: Sentences = {
     "no_handler": (
         "{names}: only for a transition with a handler",
         "{names}: chỉ dùng cho chuyển tiếp có handler",
+    ),
+    "reminder_mail": (
+        "template and emailField go together: what is written, and to whom",
+        "template và emailField phải đi cùng nhau: viết gì, và gửi cho ai",
     ),
     "irreversible": (
         "irreversible says why there is no compensation, and there is one",

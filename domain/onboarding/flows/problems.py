@@ -38,7 +38,8 @@ def errors(problems: Iterable[Problem]) -> list[Problem]:
 
 WARNINGS = frozenset(
     """
-    never-taken sla-unused attempt-beyond-total handler-unused reminder-unordered case-class-unused no-url url-not-https
+    never-taken sla-unused attempt-beyond-total handler-unused reminder-unordered reminder-unused case-class-unused no-url
+    url-not-https
     """.split()
 )
 
@@ -148,6 +149,14 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
     "reminder-late": (
         "a reminder after {remind} never comes: the state expires after {expires}",
         "nhắc sau {remind} không bao giờ đến: trạng thái hết hạn sau {expires}",
+    ),
+    "reminder-unused": (
+        "nobody is ever reminded here: say remindAfter, or onExpiry: remind",
+        "ở đây không bao giờ nhắc ai: hãy ghi remindAfter hoặc onExpiry: remind",
+    ),
+    "unknown-template": (
+        "the tenant has no message template {name}: save it with casestream message-template save",
+        "tenant không có mẫu thư {name}: hãy lưu bằng casestream message-template save",
     ),
     "reminder-unordered": (
         "reminders are given in the order of time; {remind} comes too late in the list",

@@ -38,18 +38,21 @@ def create_app(
     keys: Keys | None = None,
     classes: Graph | None = None,
     statements_of: StatementsOf | None = None,
+    code_versions: Mapping[str, int] | None = None,
     routes: Iterable[Route] = ROUTES,
 ) -> FastAPI:
     """The application. `pool` logs in as cs_api. `cursor_key` is shared by processes that continue each other's
     pages; `retries` do what an operator orders, by kind of incident. `keys` open snapshots; `classes` are the case classes
-    of the files, by default the release's; `statements_of` tells the DDL of a table version.
+    of the files, by default the release's; `statements_of` tells the DDL of a table version, `code_versions` which changes
+    the handlers' code knows.
     """
     app = FastAPI(title=description.TITLE, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     cursors = Cursors(cursor_key or os.urandom(32))
     outbox, flows = Outbox(settings.ce_source), FollowedFlows(released_flows())
     files = released_files() if classes is None else classes
     known_classes = FollowedClasses(files)
-    of_steps = retry_handlers(Engine(outbox, keys, flows, known_classes)) if keys is not None else {}
+    versions = code_versions or {}
+    of_steps = retry_handlers(Engine(outbox, keys, flows, known_classes, versions)) if keys is not None else {}
     app.state.door = Door(
         settings,
         pool,
@@ -63,6 +66,7 @@ def create_app(
         files,
         Enclosure(CHILD),
         statements_of,
+        versions,
     )
     for route in routes:
         app.router.routes.append(

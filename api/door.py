@@ -59,6 +59,8 @@ class Door:
     enclosure: Enclosure
     # The statements of a table version; they are made in another room, so whoever wires the process brings them.
     statements_of: "StatementsOf | None"
+    # Of the handlers' changes, the newest that the installed code knows.
+    code_versions: Mapping[str, int]
     # Searches of a topic read much: a few at a time.
     searching: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
 

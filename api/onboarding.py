@@ -143,7 +143,7 @@ def engine_of(request: DoorRequest) -> Engine:
     door = request.door
     if door.keys is None:
         raise Problem("TemporarilyUnavailable", "This process has no keys, so it takes no data about persons.")
-    return Engine(door.outbox, door.keys, door.flows, door.case_classes)
+    return Engine(door.outbox, door.keys, door.flows, door.case_classes, door.code_versions)
 
 
 def _answer(instance: Instance, message: str, status: int) -> Response:

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import uvicorn
@@ -38,6 +38,7 @@ async def run(
     *,
     listener: socket.socket | None = None,
     statements_of: StatementsOf | None = None,
+    code_versions: Mapping[str, int] | None = None,
 ) -> None:
     """Serve until `stop` is set, then finish the requests under way (at most 15 s). Raises OSError: the port is taken."""
     listener = listener or listen(settings)
@@ -53,6 +54,7 @@ async def run(
                 retries=RETRIES,
                 keys=keys,
                 statements_of=statements_of,
+                code_versions=code_versions,
             )
             freeze_what_is_loaded()
             host, port = listener.getsockname()[:2]

@@ -71,6 +71,7 @@ class Surroundings:
     keys: Mapping[Subject, DataKey] = field(repr=False)
     erased: Collection[Subject]
     active_tenants: Collection[str]
+    code_versions: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ async def load(conn: Connection, engine: Engine, messages: Sequence[Message]) ->
     followed = await engine.flows.read(conn, _flows_of(messages, [one.instance for one in held.values()]))
     # Whoever the ledger names has no key here, kept in the ring or not: nothing about him is sealed any more.
     usable = {subject: key for subject, key in found.items() if subject not in erased}
-    around = Surroundings(followed, usable, erased, active)
+    around = Surroundings(followed, usable, erased, active, engine.code_versions)
     return {
         key: State(held[key].instance, held[key].case, around) if key in held else State(None, Case(), around) for key in wanted
     }
@@ -144,7 +145,9 @@ async def _opening(conn: Connection, flows: FollowedFlows, named: Mapping[Key, N
 
 def decide(state: State, message: Message, now: datetime) -> Ruling:
     """Step 3, pure. `now` is the database's time at the beginning of the batch."""
-    context, command, around = message.context(now), message.command, state.around
+    around = state.around
+    message = _with_code(message, around.code_versions)
+    context, command = message.context(now), message.command
     outcome: Outcome
     if isinstance(command, StartInstance) and message.tenant_id not in around.active_tenants:
         outcome = tenant_inactive(message.tenant_id)
@@ -155,6 +158,14 @@ def decide(state: State, message: Message, now: datetime) -> Ruling:
         outcome = decide_command(flows, state.instance, command, context)
     after = replace(state, instance=outcome.instance) if isinstance(outcome, Decided) else state
     return Ruling(message, state.instance, after, outcome, context)
+
+
+def _with_code(message: Message, versions: Mapping[str, int]) -> Message:
+    """A start says which code began the instance, so that its history says it too."""
+    command = message.command
+    if not isinstance(command, StartInstance) or command.code_versions or not versions:
+        return message
+    return replace(message, command=command.model_copy(update={"code_versions": dict(versions)}))
 
 
 async def save(conn: Connection, engine: Engine, rulings: Sequence[Ruling], now: datetime) -> None:

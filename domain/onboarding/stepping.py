@@ -23,6 +23,9 @@ from schemas.workflow_events import (
     StepTimedOut,
 )
 
+# Nothing is wrong with the step: it waits for other code, whatever its flow says of failures.
+VERSION_UNSUPPORTED = "version-unsupported"
+
 
 def succeeded(turn: Turn, command: StepSucceeded) -> Outcome:
     """A call did what it was to do."""
@@ -130,7 +133,7 @@ def _give_up(turn: Turn, step: Step, code: str) -> None:
         )
         return
     policy = turn.flow.moves[step.state, step.action].on_failure
-    if policy is None:
+    if policy is None or code == VERSION_UNSUPPORTED:
         turn.tell(IncidentRaised(at=turn.now, step=step.number, code=code))
     elif policy.to is not None:
         enter(turn, policy.to)

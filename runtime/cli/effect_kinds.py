@@ -26,6 +26,7 @@ from domain.rules.schedules import Schedules
 from domain.rules.starting import OWNER
 from domain.timers.timer import Handler
 from runtime.settings import Settings
+from workers.senders.step_python import load_versions
 
 
 def wiring(settings: Settings) -> Wiring:
@@ -57,7 +58,13 @@ def recovery(settings: Settings, keys: Keys) -> Recovery:
 
 def engine_of(settings: Settings, keys: Keys) -> Engine:
     """What moves instances, with the flows and case classes of the release beneath those of the database."""
-    return Engine(Outbox(settings.ce_source), keys, FollowedFlows(released_flows()), FollowedClasses(released_files()))
+    return Engine(
+        Outbox(settings.ce_source),
+        keys,
+        FollowedFlows(released_flows()),
+        FollowedClasses(released_files()),
+        load_versions(settings.onboarding.handlers),
+    )
 
 
 def timer_handlers(settings: Settings) -> dict[str, Handler]:

@@ -51,12 +51,13 @@ def _listed() -> str:
 def _api(settings: Settings, number: int, stop: asyncio.Event) -> list[Part]:
     from api.server import run
     from projections.ddl import create_statements
+    from workers.senders.step_python import load_versions
 
-    return [
-        Part(
-            "api", "api", lambda: run(settings, stop, statements_of=create_statements), _always, has_page=True, needs_keys=True
-        )
-    ]
+    async def serve() -> None:
+        versions = load_versions(settings.onboarding.handlers)
+        await run(settings, stop, statements_of=create_statements, code_versions=versions)
+
+    return [Part("api", "api", serve, _always, has_page=True, needs_keys=True)]
 
 
 def _relay(settings: Settings, number: int, stop: asyncio.Event) -> list[Part]:
@@ -79,15 +80,17 @@ def _workers(settings: Settings, number: int, stop: asyncio.Event) -> list[Part]
 
 
 def _effects(settings: Settings, number: int, stop: asyncio.Event) -> list[Part]:
-    from runtime.cli.effect_kinds import with_onboarding
+    from runtime.cli.effect_kinds import engine_of, with_onboarding
     from runtime.keys.ring import open_key_ring
     from workers.effects.running import run as work
-    from workers.senders.opening import open_senders
-    from workers.senders.step_python import PythonSteps, load_handlers
+    from workers.senders.opening import open_python_steps, open_senders
 
     async def run() -> None:
-        async with open_key_ring(settings) as keys, open_senders(settings, keys) as senders:
-            steps = PythonSteps(load_handlers(settings.onboarding.handlers), keys)
+        async with (
+            open_key_ring(settings) as keys,
+            open_senders(settings, keys) as senders,
+            open_python_steps(settings, engine_of(settings, keys)) as steps,
+        ):
             await work(settings, stop, [*senders, steps], with_onboarding(settings, keys))
 
     return [Part("effects", "scan", run, _always, needs_keys=True)]

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from domain.effects.effect import Sender
+from domain.onboarding.engine import Engine
 from domain.onboarding.sealing import Keys
 from runtime.keys.ring import open_key_ring
 from runtime.outbound import open_outbound
@@ -14,7 +15,9 @@ from workers.senders.email import EmailSender
 from workers.senders.secrets_access import stored_secrets
 from workers.senders.signed_calls import SignedCalls
 from workers.senders.step_http import HttpSteps
+from workers.senders.step_journal import StepJournal
 from workers.senders.step_kafka import KafkaSteps
+from workers.senders.step_python import PythonSteps, load_handlers
 from workers.senders.webhook import WebhookSender
 
 _CONNECTIONS = 4
@@ -35,6 +38,17 @@ async def open_senders(settings: Settings, steps: Keys | None = None) -> AsyncIt
                 if steps is not None:
                     outgoing += [HttpSteps(calls, steps, _addresses(settings)), KafkaSteps(steps)]
                 yield outgoing
+    finally:
+        await pool.close()
+
+
+@asynccontextmanager
+async def open_python_steps(settings: Settings, engine: Engine) -> AsyncIterator[Sender]:
+    """The sender of steps whose code is installed here, with the journal that its code asks. Raises ConfigurationError."""
+    handlers = load_handlers(settings.onboarding.handlers)
+    pool = await open_pool(settings, "worker", size=_CONNECTIONS, min_size=0)
+    try:
+        yield PythonSteps(handlers, engine.keys, StepJournal(pool, engine))
     finally:
         await pool.close()
 

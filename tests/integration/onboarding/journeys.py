@@ -26,6 +26,7 @@ from schemas.onboarding import Advance, Command, StartInstance
 from tests.integration.domain.world import OUTBOX, World
 from workers.effects.running import EffectsWorker
 from workers.senders.sample_steps import HANDLERS
+from workers.senders.step_journal import StepJournal
 from workers.senders.step_python import PythonSteps
 
 USER: frozenset[Actor] = frozenset({"USER"})
@@ -41,13 +42,14 @@ class Journeys:
     ring: KeyRing
     handlers: dict[str, Handler] = field(default_factory=lambda: dict(HANDLERS))
     flows: FollowedFlows = field(default_factory=lambda: FollowedFlows(released_flows()))
+    code_versions: dict[str, int] = field(default_factory=dict)
     outside: list[Sender] = field(default_factory=list)
     classes: FollowedClasses = field(default_factory=lambda: FollowedClasses(released_files()))
     _ids: Any = field(default_factory=lambda: itertools.count(1))
 
     @property
     def engine(self) -> Engine:
-        return Engine(OUTBOX, self.ring, self.flows, self.classes)
+        return Engine(OUTBOX, self.ring, self.flows, self.classes, self.code_versions)
 
     async def tell(self, *commands: Command, by: str = "ann", actors: frozenset[Actor] = USER) -> list[batch.Ruling]:
         """What a shell does with one batch of commands of tenant north."""
@@ -88,7 +90,8 @@ class Journeys:
         scan: asyncpg.Pool = await self.world.pool("scan")
         worker: asyncpg.Pool = await self.world.pool("worker")
         told = replace_settings(settings)
-        senders = [PythonSteps(self.handlers, self.ring), *self.outside]
+        journal = StepJournal(worker, self.engine)
+        senders = [PythonSteps(self.handlers, self.ring, journal), *self.outside]
         return EffectsWorker(told, scan, worker, senders, wiring or self.wiring())
 
     async def pass_time(self, interval: str) -> None:

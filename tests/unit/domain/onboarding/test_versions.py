@@ -75,3 +75,11 @@ def test_an_instance_does_not_move_while_a_step_is_under_way() -> None:
     engine.act()
     migrate = MigrateInstance(instance_id=ID, flow_version=2, reason="a new law")
     assert engine.refused(migrate, "o-1", "OPERATOR").code == "InvalidTransition"
+
+
+@pytest.mark.requirement("WF-7", "trap-65")
+def test_a_version_that_code_does_not_know_is_no_failure_that_the_flow_could_answer() -> None:
+    engine = Engine.of(flow(move("A", "DONE", handler="work", on_failure={"to": "DONE"})))
+    engine.act()
+    engine.fail(1, code="version-unsupported", retryable=False, unknown=True)
+    assert engine.instance.status == "INCIDENT"

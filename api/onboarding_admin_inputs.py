@@ -3,13 +3,14 @@
 from typing import Annotated, Any, Literal
 
 from fastapi import Path, Query
-from pydantic import Field, StrictInt, WithJsonSchema
+from pydantic import Field, StrictBool, StrictInt, WithJsonSchema
 
 from api.inputs import Input
 from api.problems import Problem
 from domain.onboarding.troubles import Kind
 from schemas.flows import FlowName
-from schemas.models import Identifier, Text
+from schemas.flows import FlowVersion as Numbered
+from schemas.models import Code, Identifier, Text
 
 # The rows before a page are read and thrown away: whoever wants to go further narrows the list.
 DEEPEST = 10_000
@@ -67,6 +68,20 @@ class BulkRetryBody(Input):
     kind: Kind
     fingerprint: Annotated[Text, Field(min_length=1, max_length=300)]
     reason: Why
+    limit: Annotated[StrictInt, Field(ge=1, le=100)] = 100
+
+
+class MigrationBody(Input):
+    """Instances of one version that shall go on by another one: the next `limit` of them behind `after`. `states` names those
+    that have another name there. Nothing is written unless `dryRun` is false."""
+
+    flow: FlowName
+    from_version: Numbered
+    to_version: Numbered
+    states: Annotated[dict[Code, Code], Field(max_length=500)] = Field(default_factory=dict)
+    reason: Why
+    dry_run: StrictBool = True
+    after: Identifier | None = None
     limit: Annotated[StrictInt, Field(ge=1, le=100)] = 100
 
 

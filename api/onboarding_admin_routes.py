@@ -45,6 +45,16 @@ ONBOARDING_ADMIN_ROUTES: tuple[Route, ...] = (
         answers.BulkRetried,
     ),
     Route(
+        "POST",
+        PATH + "/migrations",
+        onboarding_orders.migrate_onboarding,
+        MAY_OPERATE,
+        answers.Migrated,
+        problems=("UnknownFlow",),
+        takes=("Idempotency-Key",),
+        gives=("Idempotency-Replayed",),
+    ),
+    Route(
         "GET",
         PATH + "/definition/{flow_version}",
         onboarding_admin.get_onboarding_definition,

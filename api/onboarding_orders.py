@@ -18,13 +18,23 @@ from api.conditions import etag, if_match
 from api.door import DoorRequest, json_answer
 from api.inputs import Cursor, Limit
 from api.onboarding import engine_of
-from api.onboarding_admin_inputs import ApprovalBody, BulkRetryBody, EventNumber, InputBody, OfCause, OfKind, OrderBody
+from api.onboarding_admin_inputs import (
+    ApprovalBody,
+    BulkRetryBody,
+    EventNumber,
+    InputBody,
+    MigrationBody,
+    OfCause,
+    OfKind,
+    OrderBody,
+)
 from api.onboarding_inputs import InstanceId
 from api.problems import Problem
 from api.reasons import reason_of
 from api.transactions import transaction
 from api.views import Position, Row, answer_page, view_of
-from domain.onboarding import supervising, troubles
+from domain.onboarding import migrating, supervising, troubles
+from domain.onboarding.flows.migrating import Plan
 from domain.onboarding.reasons import read_reason
 from domain.onboarding.turn import Decided, Outcome
 from runtime.sql import Connection
@@ -123,6 +133,45 @@ async def retry_onboarding_incidents(request: DoorRequest, body: BulkRetryBody) 
     )
 
 
+async def migrate_onboarding(request: DoorRequest, body: MigrationBody) -> Response:
+    """Move instances to another version of their flow, or say what moving them would be."""
+    engine, caller = engine_of(request), request.caller()
+    ordered = migrating.Migration(body.flow, body.from_version, body.to_version, body.states, body.reason)
+    if not body.dry_run:
+        async with transaction(request.door.pool, caller.tenant_id) as conn:
+            await migrating.warm_page(conn, engine, caller.tenant_id, ordered, after=body.after, size=body.limit)
+
+    async def effect(conn: Connection) -> Response:
+        plan = await migrating.plan_of(conn, engine, caller.tenant_id, ordered)
+        if isinstance(plan, Rejected):
+            return request.refuse(plan)
+        go = migrating.try_page if body.dry_run else migrating.move_page
+        found = await go(conn, engine, caller, ordered, after=body.after, size=body.limit)
+        return request.refuse(found) if isinstance(found, Rejected) else _migrated(body, plan, found)
+
+    return await request.in_transaction(effect, key_required=False)
+
+
+def _migrated(body: MigrationBody, plan: Plan, page: migrating.Page) -> Response:
+    counts = Counter(one.result for one in page.moved)
+    return json_answer(
+        {
+            "flow": body.flow,
+            "fromVersion": body.from_version,
+            "toVersion": body.to_version,
+            "dryRun": body.dry_run,
+            "plan": [asdict(fit) for fit in plan.fits],
+            "unknownStates": plan.unknown,
+            "lostCompensations": plan.undone_by,
+            "fits": counts["fits"],
+            "moved": counts["moved"],
+            "stays": counts["stays"],
+            "results": [_moved(asdict(one)) for one in page.moved],
+            "next": page.next,
+        }
+    )
+
+
 async def read_onboarding_reason(request: DoorRequest, instance_id: InstanceId, event_number: EventNumber) -> Response:
     """The reason that an event gives, as it was written. Needs Access-Reason; who read it stands in the audit log."""
     why, engine = reason_of(request), engine_of(request)
@@ -176,3 +225,4 @@ def operated(request: DoorRequest, outcome: Outcome) -> Response:
 
 _incident = view_of(answers.InstanceIncident)
 _tried = view_of(answers.TriedIncident)
+_moved = view_of(answers.MovedInstance)

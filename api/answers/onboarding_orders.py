@@ -5,6 +5,8 @@ from typing import Any
 from uuid import UUID
 
 from api.answers.building_blocks import Answer
+from domain.onboarding.flows.migrating import Verdict
+from domain.onboarding.migrating import Result as Moving
 from domain.onboarding.troubles import Kind, Result
 from schemas.workflow_events import Status
 
@@ -50,6 +52,43 @@ class BulkRetried(Answer):
     not_tried: int
     more: bool
     results: list[TriedIncident]
+
+
+class StateFit(Answer):
+    """One state of the old version. `passed`: nobody ever waits there."""
+
+    state: str
+    to: str
+    verdict: Verdict
+    reason: str
+
+
+class MovedInstance(Answer):
+    """What became of one instance, or in a dry run would. `code` and `message`: why it stays."""
+
+    instance_id: str
+    result: Moving
+    state: str
+    code: str | None
+    message: str | None
+
+
+class Migrated(Answer):
+    """`plan`: state by state. `unknownStates`: that the mapping names and the old version does not have. `lostCompensations`:
+    that the new version does not declare. `next`: send it as `after` for the next page."""
+
+    flow: str
+    from_version: int
+    to_version: int
+    dry_run: bool
+    plan: list[StateFit]
+    unknown_states: list[str]
+    lost_compensations: list[str]
+    fits: int
+    moved: int
+    stays: int
+    results: list[MovedInstance]
+    next: str | None
 
 
 class DivergenceView(Answer):

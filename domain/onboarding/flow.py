@@ -30,6 +30,10 @@ class Flow:
     def key(self) -> FlowKey:
         return FlowKey(self.definition.flow, self.definition.version)
 
+    def actors_at(self, state: str) -> frozenset[Actor]:
+        """Whom a state waits for."""
+        return frozenset(actor for (source, _), move in self.moves.items() if source == state for actor in move.actors)
+
     def actions(self, state: str, actors: frozenset[Actor] | None = None) -> tuple[str, ...]:
         """What can be done from a state, by anybody or by these."""
         return tuple(

@@ -5,10 +5,10 @@ Nothing here undoes a check: an operator's order goes the same way as everybody'
 
 from domain.onboarding import refusals
 from domain.onboarding.attempts import begin_attempt
-from domain.onboarding.flow import FlowKey
+from domain.onboarding.flow import Flow, FlowKey
 from domain.onboarding.instance import Instance
 from domain.onboarding.moving import enter
-from domain.onboarding.saga import go_on
+from domain.onboarding.saga import go_on, owed
 from domain.onboarding.turn import Outcome, Turn, Unchanged
 from schemas.errors import Rejected
 from schemas.onboarding import (
@@ -83,14 +83,29 @@ def migrate(turn: Turn, command: MigrateInstance) -> Outcome:
     if not instance.waits:
         return refusals.cannot_migrate(instance, f"it is {instance.status}, or a step is under way")
     state = command.states.get(instance.state, instance.state)
-    if state not in target.states:
-        return refusals.cannot_migrate(instance, f"version {command.flow_version} has no state {state}")
+    if (obstacle := obstacle_to(turn.flow, target, instance, state)) is not None:
+        return refusals.cannot_migrate(instance, obstacle)
     turn.tell(
         WorkflowMigrated(at=turn.now, flow_version=command.flow_version, state=state, by=turn.context.by, reason=command.reason)
     )
     turn.flow = target
     enter(turn, state)
     return turn.decided()
+
+
+def obstacle_to(flow: Flow, target: Flow, instance: Instance, state: str) -> str | None:
+    """Why an instance that waits could not go on in this state of another version; None: it could."""
+    version = f"version {target.definition.version}"
+    if state not in target.states:
+        return f"{version} has no state {state}"
+    if target.states[state].end is not None:
+        return f"{state} is an end in {version}"
+    waited, offered = flow.actors_at(instance.state), target.actors_at(state)
+    if waited.isdisjoint(offered):
+        theirs, ours = ", ".join(sorted(waited)), ", ".join(sorted(offered))
+        return f"{instance.state} waits for {theirs}, and {state} in {version} for {ours}"
+    lost = sorted({str(step.compensation) for step in owed(instance) if step.compensation not in target.handlers})
+    return f"{version} does not declare {', '.join(lost)}, which would undo what was done" if lost else None
 
 
 def stale(instance: Instance, expected: int | None) -> Rejected | None:

@@ -110,7 +110,7 @@ def migrate_plan(
     before, after = _usable(old), _usable(new)
     if before.flow != after.flow:
         _refuse(f"{old} is a version of {before.flow}, {new} one of {after.flow}")
-    found = plan(before, after, _mapping(states or []))
+    found = plan(before, after, mapping_of(states or []))
     output.show_rows(
         {"state": fit.state, "to": fit.to, "verdict": fit.verdict, "reason": fit.reason or None} for fit in found.fits
     )
@@ -185,7 +185,7 @@ def _usable(path: Path, tenant: str | None = None) -> FlowDefinition:
     return file.usable
 
 
-def _mapping(said: list[str]) -> dict[str, str]:
+def mapping_of(said: list[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for text in said:
         old, equals, new = text.partition("=")

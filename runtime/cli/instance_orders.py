@@ -1,22 +1,25 @@
-"""`casestream instance dashboard | reason | cancel | retry | mark-compensated | ...`: what operators see and order.
+"""`casestream instance dashboard | reason | cancel | retry | migrate | mark-compensated | ...`: what operators see and order.
 
 The same orders as under /admin/onboarding, with the same audit entries; the person at the terminal acts as admin.
 """
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
-from domain.onboarding import overview, supervising
+from domain.onboarding import migrating, overview, supervising
 from domain.onboarding.engine import Engine
 from domain.onboarding.reasons import read_reason
 from domain.onboarding.turn import Decided, Outcome
 from runtime.cli import operating, output
 from runtime.cli.exits import ExitCode
+from runtime.cli.flow import mapping_of
 from runtime.cli.instance import Reason, Which, Within, app, with_engine
 from runtime.cli.rule_access import OfTenant, within
 from runtime.sql import Connection
@@ -94,6 +97,53 @@ def approve_input(
 ) -> None:
     """Run the compensation with the proposed input."""
     _ordered(tenant, ApproveCompensationInput(instance_id=which, proposal=proposal))
+
+
+@app.command("migrate")
+def migrate(
+    tenant: OfTenant,
+    reason: Reason,
+    flow: Annotated[str, typer.Option(help="The flow's name.")],
+    old: Annotated[int, typer.Option("--from", min=1, help="The version that they follow.")],
+    new: Annotated[int, typer.Option("--to", min=1, help="The version that they shall follow.")],
+    states: Annotated[
+        list[str] | None, typer.Option("--map", metavar="OLD=NEW", help="Where a state has another name; may be repeated.")
+    ] = None,
+    execute: Annotated[bool, typer.Option("--execute", help="Move them; without it nothing is written.")] = False,
+) -> None:
+    """Move what has not ended to another version of its flow. Exit code 1 when some stay, each with its reason."""
+    ordered = migrating.Migration(flow, old, new, mapping_of(states or []), reason)
+    moved = asyncio.run(with_engine(tenant, lambda in_tenant, engine: _migrated(in_tenant, engine, tenant, ordered, execute)))
+    if isinstance(moved, Rejected):
+        refuse(moved)
+    columns = ("instance_id", "result", "state", "code", "message")
+    output.show_rows([asdict(one) for one in moved], columns=columns)
+    counts = Counter(one.result for one in moved)
+    output.remark(f"{counts['moved']} moved, {counts['fits']} would move, {counts['stays']} stay")
+    if not execute:
+        output.remark("nothing was written; add --execute")
+    if counts["stays"]:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+async def _migrated(
+    in_tenant: Within, engine: Engine, tenant: str, ordered: migrating.Migration, execute: bool
+) -> list[migrating.Moved] | Rejected:
+    """Page by page, each in a transaction of its own: what was moved stays moved, whatever happens behind it."""
+    caller, after, found = terminal(tenant), None, list[migrating.Moved]()
+    while True:
+        if execute:
+            async with in_tenant() as conn:
+                await migrating.warm_page(conn, engine, tenant, ordered, after=after)
+        async with in_tenant() as conn:
+            go = migrating.move_page if execute else migrating.try_page
+            page = await go(conn, engine, caller, ordered, after=after)
+        if isinstance(page, Rejected):
+            return page
+        found += page.moved
+        if page.next is None:
+            return found
+        after = page.next
 
 
 def terminal(tenant: str) -> Caller:

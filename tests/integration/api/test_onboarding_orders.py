@@ -4,8 +4,11 @@ import asyncio
 
 import pytest
 
+from api.transactions import transaction
+from domain.onboarding.definitions import import_flow, released_flows
+from schemas.onboarding import StartInstance
 from tests.integration.api.conftest import Served
-from tests.integration.api.onboarding_scenes import ADMIN, CANARY, card, failed, failed_back, ordered, seen
+from tests.integration.api.onboarding_scenes import ADMIN, CANARY, card, failed, failed_back, ordered, seen, told
 from tests.integration.api.test_onboarding import working
 from tests.waiting import until
 
@@ -138,3 +141,22 @@ async def test_a_bulk_retry_takes_no_more_than_its_limit_and_no_other_tenants(se
     assert (one[0], "tries again" in one[1]["outcome"]) == (200, True)
     half = await served.client.get(f"{ADMIN}/incidents?kind=step-failed", headers=served.headers(("operator",)))
     assert half.status_code == 422
+
+
+@pytest.mark.requirement("IN-13")
+async def test_instances_are_moved_to_another_version_page_by_page_after_a_dry_run(served: Served) -> None:
+    for name in ("i-1", "i-2"):
+        await told(served, StartInstance(instance_id=name, flow="card-onboarding", flow_version=1, user_id="ann"))
+    released = next(flow for key, flow in released_flows().items() if key.flow == "card-onboarding")
+    async with transaction(served.app.state.door.pool, "north") as conn:
+        await import_flow(conn, "north", released.model_copy(update={"version": 2}), "an")
+    body = {"flow": "card-onboarding", "fromVersion": 1, "toVersion": 2, "reason": CANARY, "limit": 1}
+    status, dry = await ordered(served, f"{ADMIN}/migrations", body)
+    assert (status, dry["dryRun"], dry["fits"], dry["moved"], dry["next"]) == (200, True, 1, 0, "i-1")
+    assert {fit["verdict"] for fit in dry["plan"]} == {"fits", "passed"}
+    status, first = await ordered(served, f"{ADMIN}/migrations", {**body, "dryRun": False})
+    assert (status, first["moved"], first["results"][0]["instanceId"]) == (200, 1, "i-1")
+    status, rest = await ordered(served, f"{ADMIN}/migrations", {**body, "dryRun": False, "after": first["next"]})
+    assert (rest["moved"], rest["next"]) == (1, None)
+    assert (await ordered(served, f"{ADMIN}/migrations", body, "viewer"))[0] == 403
+    assert (await ordered(served, f"{ADMIN}/migrations", {**body, "toVersion": 7}))[0] == 422

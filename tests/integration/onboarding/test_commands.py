@@ -96,3 +96,20 @@ async def test_an_admin_at_the_terminal_decides_a_review(journeys: Journeys, cas
     assert (await casestream("review", "show", task["work_item_id"]))["instance_id"] == "i-1"
     assert (await casestream("review", "approve", task["work_item_id"]))["state"] == "AML_PENDING"
     assert "ReviewClosed" in await casestream("review", "return", task["work_item_id"], "--reason", "x", expect=1)
+
+
+@pytest.mark.requirement("IN-13")
+async def test_an_operator_moves_instances_to_another_version_after_a_dry_run(
+    journeys: Journeys, casestream: Commands, tmp_path: Path
+) -> None:
+    await journeys.start("i-1")
+    text = (ROOT / "definitions" / "flows" / "card-onboarding.v1.yaml").read_text().replace("version: 1", "version: 2")
+    (tmp_path / "card-onboarding.v2.yaml").write_text(text)
+    await casestream("flow", "import", str(tmp_path / "card-onboarding.v2.yaml"))
+    move = ("instance", "migrate", "--flow", "card-onboarding", "--from", "1", "--to", "2", "--reason", "a new law")
+    assert [one["result"] for one in await casestream(*move)] == ["fits"]
+    assert (await journeys.row("i-1"))["flow_version"] == 1
+    assert [one["result"] for one in await casestream(*move, "--execute")] == ["moved"]
+    assert (await journeys.row("i-1"))["flow_version"] == 2
+    assert await casestream(*move) == []
+    assert "UnknownFlow" in await casestream(*move[:-3], "9", "--reason", "x", expect=1)

@@ -17,8 +17,8 @@ from tests.waiting import until
 
 # These need a message, an id or a gap that exists, or they run for ever.
 _WITH_OBJECTS = (
-    *("...", "case_plain_", "--position", "--fingerprint", "skip-gap", " ID", " NAME", " RULE", "rule import", "rule export", "migrate"),
-    *("casestream run", "casestream db", "projection rebuild", "projection switch", "stop", "resume"),
+    *("...", "case_plain_", "--position", "--fingerprint", "skip-gap", " ID", " NAME", " RULE", "rule import", "rule export"),
+    *("migrate", "casestream run", "casestream db", "projection rebuild", "projection switch", "stop", "resume"),
 )
 LOOKING = [line for line in shown_commands() if not any(word in line for word in _WITH_OBJECTS) and len(line.split()) > 2]
 

@@ -13,14 +13,16 @@ from api.inputs import Cursor, Limit
 from api.views import Position, Row, answer_page, view_of
 from domain.audit.accesses import list_accesses
 from runtime.sql import Connection
-from schemas.models import Identifier
 
 PATH = "/api/v1/data-accesses"
-OfSubject = Annotated[Identifier | None, Query(alias="subjectId", description="Only of this person")]
+OfSubject = Annotated[
+    str | None,
+    Query(alias="subjectId", min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f|]+$", description="Only of this person"),
+]
 
 
 async def list_data_accesses(
-    request: DoorRequest, subject_id: OfSubject = None, limit: Limit = 50, cursor: Cursor = None
+    request: DoorRequest, limit: Limit = 50, cursor: Cursor = None, subject_id: OfSubject = None
 ) -> Response:
     """Latest first: who, when, which object and fields, and why if a reason was asked for."""
 

@@ -1,11 +1,13 @@
 """What a front end has seen of an interaction: stale views, waiting for news, who looked, and words that stand nowhere."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from domain.onboarding.commands import Engine, give
 from schemas.onboarding import Recover
+from tests.e2e.operations.commands import casestream
 from tests.integration.api.conftest import Served
 from tests.integration.api.interaction_scenes import PROFILE, instance_of, look, start, submit
 from tests.integration.api.onboarding_scenes import ENGINE
@@ -150,6 +152,22 @@ async def test_of_an_erased_person_no_kept_answer_is_shown_again(served: Served)
     assert (again.status_code, again.json()["error"]) == (410, "SubjectErased")
     assert (await look(served, begun.json()["interactionId"])).status_code == 410
     assert (await start(served)).status_code == 410
+
+
+@pytest.mark.requirement("IN-12", "IN-1")
+async def test_operators_list_accesses_and_give_case_definitions_on_the_command_line(served: Served, tmp_path: Path) -> None:
+    environ = {"DATABASE_URL": served.database.url("migrate"), "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9"}
+    await start(served, {"data": {"product": CANARY}})
+    (row,) = await casestream(environ, "audit", "accesses", "--tenant", "north", "--subject", "an")
+    assert (row["actor"], row["action"], row["fields"]) == ("an", "interaction.start", ["product"])
+    assert await casestream(environ, "audit", "accesses", "--tenant", "south") == []
+
+    path = tmp_path / "small.v1.yaml"
+    path.write_text("name: small\nversion: 1\nschema: {type: object}\n")
+    told = [await casestream(environ, "flow", "import-case", str(path), "--tenant", "north") for _ in range(2)]
+    assert [one["outcome"] for one in told] == ["imported", "unchanged"]
+    path.write_text("name: small\nversion: 1\nschema: {type: array}\n")
+    await casestream(environ, "flow", "import-case", str(path), "--tenant", "north", expect=1)
 
 
 async def readable(served: Served, words: str) -> list[str]:

@@ -27,7 +27,7 @@ _SEALED = "sealedCase"
 async def shown_case(request: DoorRequest, conn: Connection, keys: Keys, begun: Begun) -> dict[str, Any]:
     """The snapshot for the front end. Raises DecryptionFailed: the person was erased."""
     known = await reads.open_case(keys, begun.interaction)
-    named = begun.definition.schema.get("x-case-class") if begun.definition is not None else None
+    named = begun.flow.definition.case_class
     paths: tuple[str, ...] = ()
     if named is not None:
         found = (await request.door.case_classes.read(conn)).get(named)

@@ -22,8 +22,8 @@ def snapshot(schema: Mapping[str, Any], known: Mapping[str, Any], sensitive_path
         return {}
     if not sensitive_paths:
         return shown
-    hidden: dict[str, Any] = json.loads(masked(json.dumps(shown).encode(), sensitive_paths))
-    return hidden
+    hidden = json.loads(masked(json.dumps(shown).encode(), sensitive_paths))
+    return hidden if isinstance(hidden, dict) else {}
 
 
 def visible_names(schema: Mapping[str, Any]) -> frozenset[str]:

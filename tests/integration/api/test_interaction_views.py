@@ -58,7 +58,7 @@ async def test_what_happens_behind_the_scenes_makes_no_view_stale(served: Served
     async with door.pool.acquire() as conn, conn.transaction():
         await conn.execute("select set_config('app.tenant', 'north', true)")
         recover = Recover(instance_id=instance, cause="timer-missing")
-        await give(conn, Engine(door.outbox, door.keys, door.flows), ENGINE, recover)
+        await give(conn, Engine(door.outbox, door.keys, door.flows, door.case_classes), ENGINE, recover)
     assert (await look(served, interaction, if_none_match=seen)).status_code == 304
     assert (await submit(served, interaction, "otp", {"data": {"otp": "1234"}}, if_match=seen)).status_code == 202
 
@@ -128,7 +128,7 @@ async def test_planted_words_are_shown_to_nobody_and_readable_in_no_column_and_n
     assert CANARY not in refused.text
     case = (await look(served, interaction)).json()["case"]
     assert case == {
-        "email": "****", "fullName": f"{CANARY} Ann", "idNumber": "****1828", "document": f"{CANARY}-d",
+        "email": "****", "fullName": "****", "idNumber": "****", "document": f"{CANARY}-d",
         "address": {"street": "****28 1", "city": CANARY},
     }  # fmt: skip
     assert "public.interactions" in await readable(served, interaction), "a search that finds what is there"

@@ -19,8 +19,9 @@ from domain.interactions.interaction import ENDED, Interaction, Tag, actions, st
 from domain.onboarding.asking import answered, fault_of
 from domain.onboarding.case_checking import problems_of
 from domain.onboarding.case_definitions import START, CaseDefinition, find_case_definition
-from domain.onboarding.commands import Engine, give
+from domain.onboarding.commands import give
 from domain.onboarding.completing import complete, find_call
+from domain.onboarding.engine import Engine
 from domain.onboarding.flow import Flow, FlowKey
 from domain.onboarding.refusals import no_such_call
 from domain.onboarding.store import begin_case

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from domain.onboarding.commands import Engine, give
+from domain.onboarding.commands import give
+from domain.onboarding.engine import Engine
 from schemas.onboarding import Recover
 from tests.e2e.operations.commands import casestream
 from tests.integration.api.conftest import Served

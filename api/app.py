@@ -11,6 +11,7 @@ from api import description, failures
 from api.auth import Verifier
 from api.door import Door, DoorRoute, Route, StatementsOf
 from api.edge import Edge
+from api.interaction_waiters import InteractionWaiters
 from api.pages import Cursors
 from api.request_log import RequestLog
 from api.routes import ROUTES
@@ -67,6 +68,7 @@ def create_app(
         Enclosure(CHILD),
         statements_of,
         versions,
+        InteractionWaiters(pool),
     )
     for route in routes:
         app.router.routes.append(

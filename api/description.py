@@ -90,11 +90,14 @@ _CODES_OF_HEADER: Mapping[str, tuple[str, ...]] = {
         "IdempotencyKeyReused",
     ),
     "If-Match": ("InvalidIfMatch", "ConflictState"),
+    "If-Match of an interaction": ("InvalidIfMatch", "ConflictState"),
+    "If-None-Match": ("InvalidIfMatch",),
     "If-Match required": ("InvalidIfMatch", "ConflictState", "IfMatchRequired"),
     "Access-Reason": ("ReasonRequired",),
 }
 _KEY_SCHEMA = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[A-Za-z0-9_.:~+/=-]+$"}
 _TAG_SCHEMA = {"type": "string", "pattern": '^("[1-9][0-9]{0,17}"|\\*)$'}
+_INTERACTION_TAG = {"type": "string", "pattern": '^("[1-9][0-9]{0,17}[.][0-9]{1,18}[.][0-9]{1,18}[.][A-Z_]{1,20}"|\\*)$'}
 _TAKEN: Mapping[str, dict[str, Any]] = {
     "Idempotency-Key": {
         "name": "Idempotency-Key",
@@ -110,6 +113,13 @@ _TAKEN: Mapping[str, dict[str, Any]] = {
         "description": "The ETag that the caller has seen; another current version is 412.",
         "schema": _TAG_SCHEMA,
     },
+    "If-None-Match": {
+        "name": "If-None-Match",
+        "in": "header",
+        "required": False,
+        "description": "The ETag of an earlier answer; 304 while nothing else is to be seen.",
+        "schema": _INTERACTION_TAG,
+    },
     "Access-Reason": {
         "name": "Access-Reason",
         "in": "header",
@@ -122,6 +132,7 @@ _TAKEN = {
     **_TAKEN,
     "Idempotency-Key required": {**_TAKEN["Idempotency-Key"], "required": True},
     "If-Match required": {**_TAKEN["If-Match"], "required": True},
+    "If-Match of an interaction": {**_TAKEN["If-Match"], "schema": _INTERACTION_TAG},
 }
 _GIVEN = {
     "ETag": "The object's version, for If-Match.",

@@ -19,6 +19,7 @@ from starlette.responses import Response
 from api.auth import Principal, Verifier, bearer_token
 from api.bodies import BoundedRequest
 from api.idempotency import answer_once, read_key
+from api.interaction_waiters import InteractionWaiters
 from api.pages import Cursors
 from api.problems import Problem, problem_of, respond
 from api.tracing import Trace
@@ -61,6 +62,8 @@ class Door:
     statements_of: "StatementsOf | None"
     # Of the handlers' changes, the newest that the installed code knows.
     code_versions: Mapping[str, int]
+    # Requests that wait until an interaction moves.
+    waiters: InteractionWaiters
     # Searches of a topic read much: a few at a time.
     searching: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
 

@@ -80,6 +80,11 @@ async def answer_once(
     return answer
 
 
+async def amend_answer(conn: Connection, key: IdempotencyKey, answer: Response) -> None:
+    """Keep another answer of the same effect: the outcome that its caller waited for and is given now."""
+    await queries.store_answer(conn, **key.scope, status=answer.status_code, answer=_packed(answer))
+
+
 async def _claim(conn: Connection, key: IdempotencyKey, ttl_seconds: int) -> bool:
     try:
         claimed = await queries.claim_key(conn, **key.scope, fingerprint=key.fingerprint, ttl_seconds=ttl_seconds)

@@ -160,6 +160,11 @@ CATALOGUE: dict[str, ProblemType] = {
     "ReasonNotFound": ProblemType(404, "There is no such event, or it gives no reason"),
     "HistoryTooLong": ProblemType(409, "The history is too long for a request"),
     "FourEyes": ProblemType(403, "Somebody else must approve"),
+    # interactions
+    "InteractionNotFound": ProblemType(404, "There is no such interaction of yours"),
+    "StepNotCurrent": ProblemType(409, "The interaction is at another step"),
+    "InteractionEnded": ProblemType(409, "The interaction has ended"),
+    "DataRefused": ProblemType(422, "The data does not fit the step's schema"),
     # reviews
     "ReviewNotFound": ProblemType(404, "There is no such review task"),
     "ReviewClosed": ProblemType(409, "The task was decided or withdrawn"),

@@ -8,6 +8,7 @@ from typing import Any
 
 from api import answers, cases, directory, events, health, incidents, work_items
 from api.door import Route
+from api.interaction_routes import INTERACTION_ROUTES
 from api.mapping_routes import MAPPING_ROUTES
 from api.onboarding_admin_routes import ONBOARDING_ADMIN_ROUTES
 from api.onboarding_routes import ONBOARDING_ROUTES
@@ -273,6 +274,7 @@ ROUTES: tuple[Route, ...] = (
     *MAPPING_ROUTES,
     *REBUILD_ROUTES,
     *ONBOARDING_ROUTES,
+    *INTERACTION_ROUTES,
     *ONBOARDING_ADMIN_ROUTES,
     *REVIEW_ROUTES,
     Route("GET", "/livez", health.livez, None, answers.Health),

@@ -99,6 +99,7 @@ async def serve(app: FastAPI, listener: socket.socket, stop: asyncio.Event) -> N
     waiting = asyncio.create_task(stop.wait(), name="http-stop")
     await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
     server.should_exit = True
+    app.state.door.waiters.close()
     waiting.cancel()
     try:
         await serving

@@ -151,6 +151,7 @@ COLUMNS: dict[str, dict[str, Rule]] = {
     "public.step_execution": _columns(none="tenant_id instance_id state action handler status code"),
     "public.state_snapshot": _columns(none="tenant_id instance_id state folded"),
     "public.flw_case": _columns(none="tenant_id case_id subject_id", shred="case_data"),
+    "public.interactions": _columns(none="tenant_id process_instance_id user_id"),
     "public.onboarding_review_task": _columns(none="tenant_id work_item_id instance_id group_name"),
     "projections.work_item_board": _columns(
         none="tenant_id work_item_id status priority assignee_id request_type activity_area business_group process scope"

@@ -39,7 +39,15 @@ from api.answers.mappings import (
     TableChangeView,
     TablePlan,
 )
-from api.answers.onboarding import OnboardingMoved, OnboardingStatus, StepAnswered
+from api.answers.onboarding import (
+    DataAccess,
+    DataAccessPage,
+    InteractionNoticed,
+    InteractionView,
+    OnboardingMoved,
+    OnboardingStatus,
+    StepAnswered,
+)
 from api.answers.onboarding_admin import (
     AttemptView,
     EndedCount,
@@ -140,6 +148,8 @@ __all__ = [
     "CommentView",
     "ControlRule",
     "ControlView",
+    "DataAccess",
+    "DataAccessPage",
     "DdlPreview",
     "DivergenceView",
     "EditAnswer",
@@ -165,6 +175,8 @@ __all__ = [
     "InstanceOperated",
     "InstancePage",
     "InstanceSummary",
+    "InteractionNoticed",
+    "InteractionView",
     "LabelView",
     "MappingChanged",
     "MappingDdl",

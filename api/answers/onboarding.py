@@ -1,9 +1,11 @@
 """Answers about journeys."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from api.answers.building_blocks import Answer
+from domain.interactions.interaction import Status as InteractionStatus
 from schemas.workflow_events import Status
 
 
@@ -40,3 +42,42 @@ class StepAnswered(Answer):
     step: int
     attempt: int
     applied: bool
+
+
+class InteractionView(Answer):
+    """S0: all that a front end is told. `case` is what is known of the person, masked; `stepName` is what to show him."""
+
+    interaction_id: UUID
+    step_name: str
+    status: InteractionStatus
+    case: dict[str, Any]
+
+
+class InteractionNoticed(Answer):
+    """`applied` false: the call had its answer before, or no call was named."""
+
+    interaction_id: UUID
+    step_name: str
+    status: InteractionStatus
+    applied: bool
+
+
+class DataAccess(Answer):
+    """Who viewed or changed which data of a person. `fields` are names; `reason` where one was asked for."""
+
+    access_id: UUID
+    at: datetime
+    actor: str
+    action: str
+    object_type: str
+    object_id: str
+    subject_id: str
+    fields: list[str]
+    reason: str | None
+
+
+class DataAccessPage(Answer):
+    """Latest first."""
+
+    items: list[DataAccess]
+    next_cursor: str | None

@@ -126,7 +126,7 @@ async def read_case(
     secrets = await _secrets_of(keys, stored)
     erased = await hold_subjects(conn, [(caller.tenant_id, case.subject_id)])
     shown = version or case.version
-    await _record_reading(conn, caller, case_id, shown, reason)
+    await _record_reading(conn, caller, case, shown, reason)
     if erased:
         return refusals.erased()
     if stored is None:
@@ -171,14 +171,14 @@ async def _secrets_of(keys: Keys, stored: StoredSnapshot | None) -> dict[UUID, b
         return {}
 
 
-async def _record_reading(conn: Connection, caller: Caller, case_id: str, version: int, reason: str) -> None:
+async def _record_reading(conn: Connection, caller: Caller, case: Case, version: int, reason: str) -> None:
     await audit.append(
         conn,
         tenant_id=caller.tenant_id,
         actor=caller.user_id,
         action="case.read",
         object_type="case",
-        object_id=case_id,
+        object_id=case.case_id,
         reason=reason,
-        detail={"version": version},
+        detail={"version": version, "subject": case.subject_id},
     )

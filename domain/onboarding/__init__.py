@@ -14,6 +14,7 @@ carries them out.
 | `replay` | decide every command of a history again; the first divergence |
 | `refusals` | every "no" |
 | `definitions` | versions of flows: of the release, and pinned as rows |
+| `case_definitions`, `case_checking` | what may be said in a journey, and what is wrong with what was |
 | `store`, `attempt_rows`, `sealing`, `saving` | rows: instances, histories, attempts, sealed words |
 | `batch`, `commands` | a batch of commands, as every door calls it; one command |
 | `performing`, `calls`, `publishing` | orders carried out: effects, timers, work items, incidents; events |

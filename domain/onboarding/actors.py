@@ -17,6 +17,9 @@ MAY_BEGIN = frozenset({"customer", "agent", "supervisor", "admin"})
 MAY_LOOK = MAY_BEGIN | {"viewer"}
 # Services behind steps, which answer what they were asked and may nothing else.
 MAY_COMPLETE = frozenset({"step-handler", "engine"})
+# The interaction service's doors: the person himself, and the engine's callback.
+MAY_INTERACT = frozenset({"customer"})
+MAY_NOTICE = frozenset({"engine"})
 MAY_REVIEW = frozenset({"agent", "supervisor", "admin"})
 # Whoever may also decide and give away tasks that others have, and of groups that he is no member of.
 MAY_LEAD = frozenset({"supervisor", "admin"})

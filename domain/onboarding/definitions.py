@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
+from domain.onboarding.case_definitions import pin_case_definitions
 from domain.onboarding.flow import Flow, FlowKey, compile_flow
 from domain.onboarding.flows.files import read_directory
 from runtime.sql import Connection, load_queries
@@ -113,6 +114,7 @@ async def pin(conn: Connection, wanted: Mapping[TenantFlow, Flow], by: str) -> l
     spread = [_transition_row(one, move) for one in new for move in wanted[one].definition.transitions]
     if spread:
         await queries.insert_transitions(conn, transitions=json.dumps(spread))
+    await pin_case_definitions(conn, [(one[0], wanted[one].definition) for one in new], by)
     return new
 
 

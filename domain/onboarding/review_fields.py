@@ -31,7 +31,7 @@ async def read_fields(conn: Connection, keys: Keys, caller: Caller, task: Task, 
         object_type=OBJECT,
         object_id=task.instance_id,
         reason=why,
-        detail={"task": task.task, "fields": list(editable)},
+        detail={"task": task.task, "fields": list(editable), "subject": task.user_id},
     )
     if erased:
         return _erased()

@@ -126,6 +126,12 @@ async def write(conn: Connection, written: Sequence[Written]) -> None:
     await _write_snapshots(conn, [one for one in written if passes_mark(one.loaded, one.instance)])
 
 
+async def begin_case(conn: Connection, tenant_id: str, instance_id: str, subject_id: str) -> None:
+    """The case of an instance about which nothing was said yet, for readers that want one from the beginning."""
+    row = {"tenant_id": tenant_id, "instance_id": instance_id, "version": 1, "subject_id": subject_id, "data": None}
+    await queries.write_cases(conn, cases=as_rows([row]))
+
+
 def history_rows(written: Sequence[Written]) -> dict[str, str]:
     """Moved instances, events, attempts that began and that ended, as JSON."""
     attempts = [attempt_rows(*one.key, one.history) for one in written]

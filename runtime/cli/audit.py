@@ -1,4 +1,4 @@
-"""`casestream audit`: whether the audit log is what it was. Reads as cs_worker, tenant by tenant; changes nothing."""
+"""`casestream audit`: whether the audit log is what it was, and who saw data of a person. Changes nothing."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,24 +9,22 @@ from typing import Annotated, Any
 import typer
 from aiokafka import TopicPartition
 
+from domain.audit.accesses import list_accesses
 from domain.audit.chaining import TOPIC, heads_of
 from domain.audit.signing import SignedHead, TrustedKeys, read_trusted_keys, trusted_keys
 from domain.audit.verify import Verdict, list_chains, verify_chain
 from runtime.cli import output
 from runtime.cli.exits import ExitCode
+from runtime.cli.rule_access import OfTenant, within
 from runtime.kafka import consumer, physical
 from runtime.postgres import array_literal, open_pool
 from runtime.settings import Settings
+from runtime.sql import Connection
 from schemas.audit import AuditHeadSigned
 from schemas.envelope import from_kafka
 from schemas.types import parse
 
-app = typer.Typer(no_args_is_help=True, help="The audit log's chain: verify.")
-
-
-@app.callback()
-def _family() -> None:
-    """One command so far, and more to come: it keeps its name."""
+app = typer.Typer(no_args_is_help=True, help="The audit log: verify its chain, list accesses to data of persons.")
 
 
 @app.command()
@@ -56,6 +54,23 @@ def verify(
             "verdict": "whole",
         }
         for verdict in verdicts
+    )
+
+
+@app.command()
+def accesses(
+    tenant: OfTenant,
+    subject: Annotated[str | None, typer.Option(help="Only accesses to data of this person.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many, the latest.")] = 100,
+) -> None:
+    """Who viewed or changed data of persons, latest first: names of fields, never values (IN-12)."""
+
+    async def work(conn: Connection, _: Settings) -> list[dict[str, Any]]:
+        return await list_accesses(conn, tenant, subject_id=subject, size=limit)
+
+    output.show_rows(
+        {name: row[name] for name in ("at", "actor", "action", "object_type", "object_id", "subject_id", "fields", "reason")}
+        for row in within(tenant, work)
     )
 
 

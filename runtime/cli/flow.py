@@ -1,6 +1,6 @@
 """`casestream flow lint | show | graph | diff | migrate-plan`: flow definitions in files. Needs no server.
 
-`list` and `import` are about the versions that a tenant has, `lint --tenant` about what flows name of his: those run as cs_api.
+`list`, `import` and `import-case` are about what a tenant has, `lint --tenant` about what flows name of his: as cs_api.
 """
 
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from domain.message_templates.reads import find_templates
+from domain.onboarding.case_definitions import import_case_definition, read_file
 from domain.onboarding.definitions import Listed, import_flow, list_flows
 from domain.onboarding.flows import files
 from domain.onboarding.flows.changes import changes
@@ -147,6 +148,20 @@ def import_file(path: File, tenant: OfTenant) -> None:
     if outcome == "differs":
         _refuse(f"{path}: {definition.flow} version {definition.version} is there with other contents; give it a new version")
     output.show_record({"flow": definition.flow, "version": definition.version, "outcome": outcome})
+
+
+@app.command("import-case")
+def import_case(path: File, tenant: OfTenant) -> None:
+    """Give a tenant a version of a case definition: what may be said in a journey. It never changes any more."""
+    definition = read_file(path)
+
+    async def work(conn: Connection, _: Settings) -> str:
+        return await import_case_definition(conn, tenant, definition, operating.actor())
+
+    outcome, key = within(tenant, work, reading=False), definition.key
+    if outcome == "differs":
+        _refuse(f"{path}: {key.name} version {key.version} is there with other contents; give it a new version")
+    output.show_record({"case_definition": key.name, "version": key.version, "outcome": outcome})
 
 
 def _yaml_files(paths: list[Path]) -> list[Path]:

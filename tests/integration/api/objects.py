@@ -67,6 +67,9 @@ def known_objects(work_item_id: str, incident_id: str) -> dict[str, str]:
         "notification_id": str(NOTIFICATION),
         "entity_type": "LEAD",
         "instance_id": "nobodys",
+        # Whose it is, is in tests/integration/api/test_interactions.py.
+        "interaction_id": str(uuid.UUID(int=8)),
+        "step_name": "profile",
         "call_id": str(uuid.UUID(int=9)),
         "flow_version": "v1",
         "event_number": "1",

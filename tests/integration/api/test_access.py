@@ -137,6 +137,8 @@ async def test_an_object_of_another_tenant_does_not_exist(served: Served) -> Non
         "/workflows/{rule_id}": {"rule": {}},
         "/read": None,
         "/complete": {},
+        "/steps/{step_name}": {"data": {}},
+        "{interaction_id}/status": {},
     }
     for route in ABOUT_AN_OBJECT:
         assert route.roles is not None

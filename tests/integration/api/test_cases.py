@@ -68,8 +68,8 @@ async def test_reading_needs_a_reason_which_is_kept(served: Served) -> None:
     await served.client.get(f"{CASES}/c-1?version=1&reason=from+the+query", headers=reader(served))
     rows = await served.rows("select actor, action, object_id, reason, detail::text from audit_log order by at")
     assert [tuple(row) for row in rows] == [
-        ("rita", "case.read", "c-1", "from the header", '{"version": 1}'),
-        ("rita", "case.read", "c-1", "from the query", '{"version": 1}'),
+        ("rita", "case.read", "c-1", "from the header", '{"subject": "s-1", "version": 1}'),
+        ("rita", "case.read", "c-1", "from the query", '{"subject": "s-1", "version": 1}'),
     ]
 
 

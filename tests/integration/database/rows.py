@@ -112,6 +112,8 @@ ROWS: dict[str, str] = {
     "public.state_snapshot": "insert into state_snapshot (tenant_id, instance_id, sequence_number, state, folded)"
     " values ($1, 'i', 1, 'A', '{}')",
     "public.flw_case": "insert into flw_case (tenant_id, case_id, version, subject_id) values ($1, 'i', 1, 'u')",
+    "public.interactions": "insert into interactions (tenant_id, interaction_id, process_instance_id, user_id)"
+    " values ($1, gen_random_uuid(), 'i', 'u')",
     "public.onboarding_review_task": "insert into onboarding_review_task (tenant_id, work_item_id, instance_id, task,"
     " group_name) values ($1, 'w', 'i', 1, 'g')",
     "projections.work_item_board__v1": "insert into projections.work_item_board__v1 (tenant_id, work_item_id, status,"

@@ -9,7 +9,7 @@ from api.rebuild_routes import REBUILD_READERS, REBUILDERS
 from api.routes import ADMINS, EDITORS, OPERATORS, READERS, ROUTES
 from domain.cases.decisions import MAY_LIST, MAY_READ
 from domain.entities.accepting import MAY_PUBLISH
-from domain.onboarding.actors import MAY_BEGIN, MAY_COMPLETE, MAY_LOOK, MAY_REVIEW, MAY_WATCH
+from domain.onboarding.actors import MAY_BEGIN, MAY_COMPLETE, MAY_INTERACT, MAY_LOOK, MAY_NOTICE, MAY_REVIEW, MAY_WATCH
 from domain.rules.commands import MAY_EDIT as MAY_EDIT_RULES
 from domain.rules.commands import MAY_READ as MAY_READ_RULES
 
@@ -31,6 +31,8 @@ WORDS = {
     MAY_READ: "case readers",
     MAY_PUBLISH: "publishers",
     MAY_COMPLETE: "step handlers",
+    MAY_INTERACT: "customer",
+    MAY_NOTICE: "engine",
     MAY_EDIT_RULES: "rule-editor, admin",
     MAY_READ_RULES: "rule readers",
     None: "everybody",

@@ -41,7 +41,10 @@ class Recovery:
     async def repair(self, conn: Connection, tenant_id: str, ids: Collection[str], grace: timedelta) -> list[str]:
         """Take up again those of these instances that are stuck; the causes, one for each."""
         keys = sorted((tenant_id, id_) for id_ in ids)
-        await hold_subjects(conn, sorted({one.subject for one in (await find_named(conn, keys)).values()}))
+        subjects = sorted({one.subject for one in (await find_named(conn, keys)).values()})
+        # The ring fetches what a persist point may need before anything is locked.
+        await self._engine.keys.current(subjects)
+        await hold_subjects(conn, subjects)
         instances = [held.instance for held in (await lock_instances(conn, keys)).values()]
         standing = await load_standing(conn, tenant_id, instances, grace)
         damaged = {one.id: damage for one in instances if (damage := damage_of(one, standing)) is not None}

@@ -20,15 +20,16 @@ from runtime.settings import Settings
 class Clocked(GroupMember):
     """Notes when it committed."""
 
-    read = 0
+    read = untimed = 0
     first = last = began = ended = 0.0
 
     def _committed(self, batch: Batch, outcome: Outcome) -> None:
         super()._committed(batch, outcome)
-        self.first = self.first or time.monotonic()
-        self.began = self.began or time.process_time()
         self.last, self.ended = time.monotonic(), time.process_time()
         self.read += len(batch.items)
+        if not self.first:
+            # What the first commit brought was read before the clock began.
+            self.first, self.began, self.untimed = self.last, self.ended, self.read
 
 
 async def run(stop: asyncio.Event) -> None:

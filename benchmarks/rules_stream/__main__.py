@@ -36,7 +36,7 @@ RESULTS = Path(__file__).parent
 AIM_OF_PEERS, AIM_EVENTS, AIM_OF_PGBENCH = 5.0, 19_000, 0.5
 # One event at a time needs a flush of the log each: a peer that remembers gets fewer events, so that its run ends.
 ONE_BY_ONE = 10
-PGBENCH_SECONDS = 5
+PGBENCH_SECONDS = 3
 RARELY, ALWAYS = 99, 0
 _PEER_TABLES = """
 create table peer_log (like workflow_execution_logs including all);

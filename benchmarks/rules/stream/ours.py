@@ -1,4 +1,4 @@
-"""`python -m benchmarks.rules_stream.ours EVENTS`: a member of the rules group until it has read EVENTS records.
+"""`python -m benchmarks.rules.stream.ours EVENTS`: a member of the rules group until it has read EVENTS records.
 
 Prints one JSON line, as benchmarks/shell/ours.py does; `read`: since the first commit, where the clock begins.
 """

@@ -13,8 +13,9 @@ from pathlib import Path
 
 
 def names() -> list[str]:
-    """Every comparison: a folder here with a program in it."""
-    return sorted(path.parent.name for path in Path(__file__).parent.glob("*/__main__.py"))
+    """Every comparison: a folder below with a program in it, `rules.stream` for one that lies in a subject's."""
+    here = Path(__file__).parent
+    return sorted(".".join(path.parent.relative_to(here).parts) for path in here.glob("*/**/__main__.py"))
 
 
 def main() -> int:

@@ -15,7 +15,7 @@ from domain.outbox import Outbox
 from domain.rules import batch
 from domain.rules.change import change_of
 from domain.rules.followed_rules import FollowedRules
-from domain.rules.matching import Direct, Occasion
+from domain.rules.matching import Direct, Occasion, token_of
 from domain.rules.ordered import change_ordered
 from domain.rules.sampling import Sample, SkipSamples
 from domain.rules.starting import event_occurrence
@@ -54,7 +54,7 @@ class Rules:
     def decide(self, state: batch.State | None, message: Message, now: datetime) -> Decided[batch.State | None, batch.Ruling]:
         if problem := _contradiction(message):
             raise UndecodableMessage(problem)
-        after, ruling = batch.decide(state, occasion_of(message), now)
+        after, ruling = batch.decide(state, _looked_at(state, message) or occasion_of(message), now)
         return Decided(after, ruling)
 
     async def save(
@@ -75,6 +75,21 @@ def _count(rulings: Sequence[batch.Ruling], samples: Sequence[Sample]) -> None:
         rule_metrics.skips.labels(reason).inc(count)
     for sample in samples:
         rule_metrics.samples.labels(sample.cause).inc()
+
+
+def _looked_at(state: batch.State | None, message: Message) -> Occasion | None:
+    """What the message means to rules, where `load` found that out already; it did not look at what was handled before."""
+    if state is None or message.record.replayed:
+        return None
+    looked = state.looked.get(_token(message))
+    return looked.occasion if looked else None
+
+
+def _token(message: Message) -> tuple[str, str]:
+    payload = message.payload
+    if isinstance(payload, StartRule):
+        return token_of(payload.occurrence, payload.rule_id)
+    return token_of(event_occurrence(message.event.source, message.event.id))
 
 
 def occasion_of(message: Message) -> Occasion:

@@ -1,1 +1,1 @@
-"""B3: rules judged in memory, beside zen-engine."""
+"""Rules: judged alone, on a stream, and on the way from a change to its webhook."""

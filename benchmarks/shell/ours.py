@@ -4,7 +4,6 @@ Prints one JSON line: first and last commit seen (seconds of the machine's clock
 """
 
 import asyncio
-import gc
 import json
 import resource
 import sys
@@ -14,29 +13,28 @@ from processors.shell import GroupMember
 from processors.shell.batch import Batch
 from processors.shell.plan import Outcome
 from projections.work_item_board import WorkItemBoard
-from runtime.running.process import run_in_loop
+from runtime.running.process import collect_for_batches, run_in_loop
 from runtime.settings import Settings
 
 
 class Clocked(GroupMember):
     """Notes when it committed."""
 
-    read = 0
+    read = untimed = 0
     first = last = began = ended = 0.0
 
     def _committed(self, batch: Batch, outcome: Outcome) -> None:
         super()._committed(batch, outcome)
-        self.first = self.first or time.monotonic()
-        self.began = self.began or time.process_time()
         self.last, self.ended = time.monotonic(), time.process_time()
         self.read += len(batch.items)
+        if not self.first:
+            # What the first commit brought was read before the clock began.
+            self.first, self.began, self.untimed = self.last, self.ended, self.read
 
 
 async def run(stop: asyncio.Event) -> None:
     member = Clocked(Settings.load(), WorkItemBoard(1), sys.argv[1], stop)
-    # As every process of ours begins (runtime.running.process).
-    gc.collect()
-    gc.freeze()
+    collect_for_batches()
     running = asyncio.create_task(member.run())
     # SIGTERM ends it; alone it ends with its last event.
     while not stop.is_set() and not running.done():

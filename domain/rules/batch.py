@@ -35,6 +35,10 @@ from runtime.sql import Connection
 # Tenant, entity type, entity id.
 Key = tuple[str, str, str]
 
+_NO_CALENDAR = Calendar()
+_NO_RULES: Mapping[str, CompiledRule] = {}
+_NO_DATES = Dates()
+
 
 @dataclass(frozen=True, slots=True)
 class State:
@@ -58,7 +62,12 @@ class Ruling:
     runs: tuple[NewRun, ...] = ()
     held: tuple[Held, ...] = ()
     guards: Mapping[GuardKey, Guard] = field(default_factory=dict)
-    dates: Dates = field(default_factory=Dates)
+    dates: Dates = _NO_DATES
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing but skips to count."""
+        return not (self.runs or self.held or self.dates.armed or self.dates.disarmed)
 
 
 async def load(conn: Connection, rules: FollowedRules, occasions: Sequence[Occasion]) -> dict[Key, State]:
@@ -71,20 +80,31 @@ async def load(conn: Connection, rules: FollowedRules, occasions: Sequence[Occas
     for occasion in occasions:
         # Of one that comes twice in a batch the first counts, as in the inbox.
         found.setdefault(occasion.key, {}).setdefault(occasion.token, look(book, occasion))
-    matches = [match for several in found.values() for match in _flat(several)]
-    existing = await run_store.existing_runs(conn, matches)
-    guards = await run_store.lock_guards(conn, [guard_key(match) for match in matches if _run_key(match) not in existing])
-    templates = await read_wordings(conn, [match.rule for match in matches])
-    return {
-        key: State(
-            several,
-            book.calendars.get(key[0], Calendar()),
-            {guard_key(match): guards[guard_key(match)] for match in _flat(several) if guard_key(match) in guards},
-            frozenset(_run_key(match) for match in _flat(several)) & existing,
-            tuple(book.dated.get(key[:2], {}).values()),
-            templates.get(key[0], {}),
-        )
+    states = {
+        key: State(several, book.calendars.get(key[0], _NO_CALENDAR), dated=tuple(book.dated.get(key[:2], _NO_RULES).values()))
         for key, several in found.items()
+    }
+    # Most entities meet no rule: then that is all.
+    met = {key: matches for key, several in found.items() if (matches := list(_flat(several)))}
+    return states | await _with_what_rules_did(conn, {key: states[key] for key in met}, met)
+
+
+async def _with_what_rules_did(
+    conn: Connection, states: Mapping[Key, State], met: Mapping[Key, Sequence[Match]]
+) -> dict[Key, State]:
+    """The states of entities that meet rules, with what those must know, whose guards are locked."""
+    all_met = [match for matches in met.values() for match in matches]
+    existing = await run_store.existing_runs(conn, all_met)
+    guards = await run_store.lock_guards(conn, [guard_key(match) for match in all_met if _run_key(match) not in existing])
+    templates = await read_wordings(conn, [match.rule for match in all_met])
+    return {
+        key: replace(
+            states[key],
+            guards={guard_key(match): guards[guard_key(match)] for match in matches if guard_key(match) in guards},
+            existing=frozenset(_run_key(match) for match in matches) & existing,
+            templates=templates.get(key[0], {}),
+        )
+        for key, matches in met.items()
     }
 
 
@@ -93,9 +113,12 @@ def decide(state: State | None, occasion: Occasion, now: datetime) -> tuple[Stat
     if occasion.replayed:
         return state, Ruling(occasion, {"replayed": 1})
     assert state is not None, "load gives every entity of which it hears something new a state"
+    looked = state.looked[occasion.token]
+    dates = _NO_DATES if occasion.direct or not state.dated else dates_of(state.dated, occasion, now, state.calendar)
+    if not looked.matches:
+        return state, Ruling(occasion, looked.skipped, dates=dates)
     guards, started, held = dict(state.guards), list[NewRun](), list[Held]()
     known = set(state.existing)
-    looked = state.looked[occasion.token]
     for match in looked.matches:
         if _run_key(match) in known:
             continue
@@ -109,7 +132,6 @@ def decide(state: State | None, occasion: Occasion, now: datetime) -> tuple[Stat
         known.add(_run_key(match))
         started.append(start(match, now, state.calendar, state.templates))
     changed = {key: guard for key, guard in guards.items() if state.guards[key] != guard}
-    dates = Dates() if occasion.direct or not state.dated else dates_of(state.dated, occasion, now, state.calendar)
     after = replace(state, guards=guards, existing=frozenset(known))
     return after, Ruling(occasion, looked.skipped, tuple(started), tuple(held), changed, dates)
 
@@ -118,6 +140,7 @@ async def save(
     conn: Connection, outbox: Outbox, wiring: Wiring, rulings: Sequence[Ruling], samples: Sequence[Sample] = ()
 ) -> None:
     """Write what was ruled, in the order of the messages, and perform what is due and needs no network."""
+    rulings = [ruling for ruling in rulings if not ruling.is_idle]
     runs = [run for ruling in rulings for run in ruling.runs]
     guards = {key: guard for ruling in rulings for key, guard in ruling.guards.items()}
     await run_store.save_guards(conn, guards)

@@ -11,6 +11,7 @@ a quarantined rule stays open in memory too, until the transaction that told it 
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import lru_cache, partial
 from typing import Any
 
@@ -49,6 +50,7 @@ class FollowedRules:
         self._rules: dict[tuple[str, str], ActiveRule] = {}
         self._index = RuleIndex()
         self._dated: dict[tuple[str, str], dict[str, CompiledRule]] = {}
+        self._youngest: dict[str, datetime] = {}
 
     async def read(self, conn: Connection, tenants: Collection[str]) -> RuleBook:
         """The active rules, those of these tenants as they are now."""
@@ -64,7 +66,7 @@ class FollowedRules:
     @property
     def book(self) -> RuleBook:
         """The active rules as they were read last."""
-        return RuleBook(self._rules, self._index, self._dated)
+        return RuleBook(self._rules, self._index, self._dated, self._youngest)
 
     async def _update(self, conn: Connection, row: Mapping[str, Any], calendar: Calendar) -> None:
         """Read what changed since the last look. All of it where the zone did, and where a restored database is behind us."""
@@ -103,6 +105,7 @@ class FollowedRules:
         rule = active.rule
         self._rules[rule.tenant_id, rule.rule_id] = active
         self._index.add(rule)
+        self._youngest[rule.tenant_id] = max(active.active_since, self._youngest.get(rule.tenant_id, active.active_since))
         if rule.trigger is TriggerType.ON_DATE_FIELD:
             self._dated.setdefault((rule.tenant_id, rule.entity_type), {})[rule.rule_id] = rule
 

@@ -43,12 +43,17 @@ class Occasion:
     @property
     def token(self) -> tuple[str, str]:
         """Tells occasions of one entity apart: two schedules may be due at the same instant."""
-        return (self.name, self.direct.rule_id if self.direct else "")
+        return token_of(self.name, self.direct.rule_id if self.direct else "")
 
     @property
     def key(self) -> tuple[str, str, str]:
         """The entity."""
         return (self.change.tenant_id, self.change.entity_type, self.change.entity_id)
+
+
+def token_of(name: str, rule_id: str = "") -> tuple[str, str]:
+    """See `Occasion.token`; `rule_id`: of the rule that is named."""
+    return (name, rule_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +67,13 @@ class ActiveRule:
 @dataclass(frozen=True, slots=True)
 class RuleBook:
     """Active rules by tenant and id, the index of which of them an event meets, and, by tenant and entity type, those that
-    hang on a date field. `calendars`: of the tenants that were asked for."""
+    hang on a date field. `youngest`: by tenant, no rule of its is active since later than this; `calendars`:
+    of the tenants that were asked for."""
 
     rules: Mapping[tuple[str, str], ActiveRule]
     index: RuleIndex
     dated: Mapping[tuple[str, str], Mapping[str, CompiledRule]]
+    youngest: Mapping[str, datetime]
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
 
 
@@ -74,6 +81,7 @@ class RuleBook:
 class Looked:
     """What rules make of an occasion: those that match, and how many do not, by reason."""
 
+    occasion: Occasion
     matches: tuple[Match, ...] = ()
     skipped: Mapping[SkipReason, int] = field(default_factory=dict)
 
@@ -81,28 +89,37 @@ class Looked:
 def look(book: RuleBook, occasion: Occasion) -> Looked:
     """Which rules match, in priority order. An event that is older than a rule is none of its business."""
     if occasion.replayed:
-        return Looked(skipped={"replayed": 1})
-    change, candidates = occasion.change, _candidates(book, occasion)
+        return Looked(occasion, skipped={"replayed": 1})
+    change, candidates, rules = occasion.change, _candidates(book, occasion), book.rules
     trusted = occasion.direct is not None and occasion.direct.conditions_hold
+    tenant, sent_at, latest = change.tenant_id, occasion.sent_at, _latest_beginning(occasion)
+    # Nearly always every rule is older than the event: that is one look, and none for each rule.
+    some_are_younger = bool(candidates) and book.youngest[tenant] > latest
     matches, older = list[Match](), 0
     for rule, trigger in candidates:
-        if _is_older(occasion, book.rules[change.tenant_id, rule.rule_id]):
+        if some_are_younger and rules[tenant, rule.rule_id].active_since > latest:
             older += 1
-        elif trusted or rule.matches(change, occasion.sent_at):
+        elif trusted or rule.matches(change, sent_at):
             matches.append(_match(occasion, rule, trigger))
     unmet = len(candidates) - older - len(matches)
-    inactive = occasion.direct is not None and not candidates
-    counts: dict[SkipReason, int] = {"conditions": unmet, "older-event": older, "inactive": int(inactive)}
-    return Looked(tuple(matches), {reason: count for reason, count in counts.items() if count})
+    skipped: dict[SkipReason, int] = {}
+    if unmet:
+        skipped["conditions"] = unmet
+    if older:
+        skipped["older-event"] = older
+    if occasion.direct is not None and not candidates:
+        skipped["inactive"] = 1
+    return Looked(occasion, tuple(matches), skipped)
 
 
 def skipped_of(book: RuleBook, occasion: Occasion) -> list[tuple[Match, SkipReason]]:
     """The rules that looked at an occasion and do not match, as if they did, with why they do not."""
     matching = {match.rule.rule_id for match in look(book, occasion).matches}
+    latest = _latest_beginning(occasion)
     return [
         (
             _match(occasion, rule, trigger),
-            "older-event" if _is_older(occasion, book.rules[rule.tenant_id, rule.rule_id]) else "conditions",
+            "older-event" if book.rules[rule.tenant_id, rule.rule_id].active_since > latest else "conditions",
         )
         for rule, trigger in _candidates(book, occasion)
         if rule.rule_id not in matching
@@ -113,8 +130,9 @@ def _match(occasion: Occasion, rule: CompiledRule, trigger: TriggerType) -> Matc
     return Match(rule, trigger, occasion.change, occasion.name, occasion.subject_id, occasion.sent_at)
 
 
-def _is_older(occasion: Occasion, active: ActiveRule) -> bool:
-    return occasion.sent_at < active.active_since - TOLERANCE
+def _latest_beginning(occasion: Occasion) -> datetime:
+    """Since when a rule may be active at the latest for the occasion to be its business."""
+    return occasion.sent_at + TOLERANCE
 
 
 def _candidates(book: RuleBook, occasion: Occasion) -> Sequence[tuple[CompiledRule, TriggerType]]:

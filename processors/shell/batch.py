@@ -181,6 +181,13 @@ class BatchApplier:
         rows = await queries.find_seen_identities(conn, group_name=self.group, **_identity_columns(identities))
         return {Identity(row["tenant_id"], row["source"], row["event_id"]) for row in rows}
 
+    async def _remember(self, conn: Connection, identities: Sequence[Identity]) -> None:
+        try:
+            await queries.insert_identities(conn, group_name=self.group, **_identity_columns(identities))
+        except asyncpg.UniqueViolationError as error:
+            taken = "another member took a message of this batch from another partition: the batch repeats"
+            raise TransientError(taken) from error
+
     async def _write(self, conn: Connection, batch: Batch, outcome: Outcome, now: datetime) -> None:
         if outcome.changed or outcome.outputs:
             await self.processor.save(conn, outcome.changed, outcome.outputs, now)
@@ -188,9 +195,7 @@ class BatchApplier:
         if outcome.sequences:
             await self.processor.sequences.record(conn, self.group, outcome.sequences)
         if outcome.identities:
-            written = await queries.insert_identities(conn, group_name=self.group, **_identity_columns(outcome.identities))
-            if written != len(outcome.identities):
-                raise TransientError("another member took a message of this batch from another partition: the batch repeats")
+            await self._remember(conn, outcome.identities)
         for aggregate, (baseline, reason) in batch.baselines.items():
             await queries.insert_baseline(conn, group_name=self.group, baseline=baseline, reason=reason, **aggregate._asdict())
         await wait(conn, self.group, outcome, batch.unwaited, batch.items)

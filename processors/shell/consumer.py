@@ -23,7 +23,7 @@ from processors.shell.assignment import Assignment
 from processors.shell.batch import Batch, BatchApplier, next_offsets
 from processors.shell.committing import Committer, Stopping
 from processors.shell.dead_letters import DeadLetterTopic
-from processors.shell.fetching import POLL_MS, fetch
+from processors.shell.fetching import MOST_PORTIONS, POLL_MS, Fetched, fetch, in_turns, portions
 from processors.shell.gaps import GapWatch
 from processors.shell.lag import MEASURE_SECONDS, LagGauge, LagReading
 from processors.shell.messages import Decoded, Position, Record
@@ -205,7 +205,8 @@ class GroupMember:
 
     async def _poll(self) -> None:
         try:
-            most = self.settings.consumer.batch_max_records
+            # Who has a pace owes after each batch.
+            most = self.settings.consumer.batch_max_records * (1 if self._pace is not None else MOST_PORTIONS)
             fetched = await self._unless_stopping(fetch(self._consumer, most, self._assignment.rewind))
         except NoOffsetForPartitionError:
             return  # the fetcher looked before the partition was taken; taking it sets the position
@@ -222,11 +223,17 @@ class GroupMember:
             return
         await self._take({self._assignment.partition(place): batch for place, batch in fetched.items()})
 
-    async def _take(self, fetched: Mapping[Partition, Sequence[ConsumerRecord[bytes, bytes]]]) -> None:
-        items = [item for partition, batch in fetched.items() for item in self._decoded(partition, batch)]
+    async def _take(self, fetched: Fetched[Partition]) -> None:
+        """Commit what was fetched, batch by batch; while one waits for PostgreSQL, the next is decoded."""
+        items: Sequence[Decoded] = []
+        for portion in portions(fetched, self.settings.consumer.batch_max_records):
+            _, items = await asyncio.gather(self._commit(items, next_offsets(items)), in_turns(portion, self._decoded))
+        await self._commit(items, await self._behind(items))
+
+    async def _commit(self, items: Sequence[Decoded], nexts: Mapping[Partition, int]) -> None:
         if items:
             await reach("shell.after-fetch")
-            await self._committer.commit(Batch(items, await self._behind(items)))
+            await self._committer.commit(Batch(items, nexts))
             if self._pace is not None:
                 self._pace.spend(len(items))
 

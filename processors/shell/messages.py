@@ -73,24 +73,22 @@ class Record:
 class Message:
     """A decoded record. `payload` is None for a type that the group has no interest in: it only counts as seen.
 
-    `aggregate` is the numbered aggregate, or None for a message without a sequence; every step asks for it.
+    `aggregate` is the numbered aggregate, or None for a message without a sequence. Every step asks for it or for `identity`.
     """
 
     record: Record
     event: CloudEvent
     payload: Payload | None
     aggregate: Aggregate | None = field(init=False)
+    identity: Identity = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "aggregate", aggregate_of(self.record, self.event))
+        object.__setattr__(self, "identity", identity_of(self.event))
 
     @property
     def tenant_id(self) -> str:
         return self.event.tenant
-
-    @property
-    def identity(self) -> Identity:
-        return identity_of(self.event)
 
 
 @dataclass(frozen=True, slots=True)

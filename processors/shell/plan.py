@@ -17,7 +17,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from processors.shell.messages import Aggregate, Decoded, Identity, Message, OrderKey, Poison, Position, Record, identity_of
+from processors.shell.messages import Aggregate, Decoded, Identity, Message, OrderKey, Poison, Position, Record
 from processors.shell.processor import Decided
 from schemas.envelope import CloudEvent
 
@@ -81,8 +81,7 @@ class Plan:
         return self.outcome
 
     def _take(self, item: Decoded) -> None:
-        order_key = item.record.order_key
-        if order_key is not None and order_key in self._known.marked:
+        if self._known.marked and item.record.order_key in self._known.marked:
             self._follow(item)
         elif item.event is None:
             self._apply(item)
@@ -165,7 +164,8 @@ def aggregates_of(items: Iterable[Decoded]) -> list[Aggregate]:
 
 def unnumbered(items: Iterable[Decoded]) -> list[Identity]:
     """The identities of messages that only the inbox knows."""
-    return [identity_of(item.event) for item in items if item.event is not None and item.event.sequence is None]
+    identities = (item.identity for item in items if item.event is not None and item.event.sequence is None)
+    return [identity for identity in identities if identity is not None]
 
 
 def keys_of(items: Iterable[Decoded]) -> Mapping[OrderKey, None]:

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.rules_latency [--rounds 3] [--seconds 30] [--quick]`: commit of a change to first webhook byte.
+"""`python -m benchmarks.rules.latency [--rounds 3] [--seconds 30] [--quick]`: commit of a change to first webhook byte.
 
 Processes as in production, one each (relay, workflow-engine, effects), on a PostgreSQL (fsync on) and a broker of their own.
 A writer commits 200 changes a second through the publish door's command, one in each transaction; each is of a lead of its
@@ -33,7 +33,7 @@ RATE, WARM_UP_SECONDS, REST_SECONDS = 200, 5, 3
 ROLES = ("relay", "workflow-engine", "effects")
 TOPICS = ("crm.entity.", "rules.", "effects.")
 AIMS = {"p50_ms": 30, "p99_ms": 150}
-_PARTS = [sys.executable, "-m", "benchmarks.rules_latency.parts"]
+_PARTS = [sys.executable, "-m", "benchmarks.rules.latency.parts"]
 
 
 def main() -> int:
@@ -136,7 +136,7 @@ def page(result: dict[str, Any]) -> str:
     machine = result["machine"]
     return f"""# From a commit to the first byte of a webhook
 
-<!-- Written by `python -m benchmarks.rules_latency` ({result["when"]}); its docstring says what is measured. -->
+<!-- Written by `python -m benchmarks.rules.latency` ({result["when"]}); its docstring says what is measured. -->
 
 {result["rate"]} changes a second, {machine["cores"]} cores shared by servers, three of our processes, writer and receiver;
 load when it began {machine["load"][0]}. {"; ".join(said)}. Never heard: {result["never_heard"]}. CPU of one core: {shares}.

@@ -10,12 +10,12 @@ import venv
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.rules_stream.ground import TOPIC
+from benchmarks.rules.stream.ground import TOPIC
 from runtime.stack.postgres_programs import find_postgres
 from tests.infrastructure.databases import ClonedDatabase
 from tests.infrastructure.topics import FreshKafka
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 LOCK = Path(__file__).parent / "peers" / "requirements.lock"
 # Beside the project's own environment and never in it.
 ENVIRONMENT = ROOT / ".cache" / "rules-peers"
@@ -41,7 +41,7 @@ class Course:
             "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap,
             "CASESTREAM_TOPIC_PREFIX": self.kafka.prefix,
         }
-        return _run([sys.executable, "-m", "benchmarks.rules_stream.ours", str(events)], environ)
+        return _run([sys.executable, "-m", "benchmarks.rules.stream.ours", str(events)], environ)
 
     def peer(self, program: str, events: int, *, remember: bool) -> Figures:
         """`faust_agent` or `quix_app`."""
@@ -55,7 +55,7 @@ class Course:
             "PEER_RUN": secrets.token_hex(4),
             "PYTHONPATH": str(ROOT),
         }
-        words = [str(ENVIRONMENT / "bin" / "python"), "-m", f"benchmarks.rules_stream.peers.{program}"]
+        words = [str(ENVIRONMENT / "bin" / "python"), "-m", f"benchmarks.rules.stream.peers.{program}"]
         return _run([*words, "worker", "--loglevel=error"] if program == "faust_agent" else words, environ)
 
     def pgbench(self, script: str, seconds: int, sizes: dict[str, int]) -> Figures:

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.rules_stream [--pairs 3] [--events 40000] [--quick]`: B4, rules on a stream.
+"""`python -m benchmarks.rules.stream [--pairs 3] [--events 40000] [--quick]`: B4, rules on a stream.
 
 The same changes of leads from the same topic, ten rules of which one matches 1 % of them, or all (ground.py). What matches
 writes a row of the log and a row of an effect. Alternated runs, one after the other on one machine:
@@ -27,8 +27,8 @@ from typing import Any
 
 import asyncpg
 
-from benchmarks.rules_stream import ground
-from benchmarks.rules_stream.running import Course, Figures, install_peers
+from benchmarks.rules.stream import ground
+from benchmarks.rules.stream.running import Course, Figures, install_peers
 from tests.infrastructure import databases, servers
 from tests.infrastructure.topics import FreshKafka
 
@@ -36,7 +36,7 @@ RESULTS = Path(__file__).parent
 AIM_OF_PEERS, AIM_EVENTS, AIM_OF_PGBENCH = 5.0, 19_000, 0.5
 # One event at a time needs a flush of the log each: a peer that remembers gets fewer events, so that its run ends.
 ONE_BY_ONE = 10
-PGBENCH_SECONDS = 5
+PGBENCH_SECONDS = 3
 RARELY, ALWAYS = 99, 0
 _PEER_TABLES = """
 create table peer_log (like workflow_execution_logs including all);
@@ -153,7 +153,7 @@ def page(result: dict[str, Any]) -> str:
     ours = statistics.median(one["events_per_second"] for one in rarely["ours"])
     return f"""# Rules on a stream
 
-<!-- Written by `python -m benchmarks.rules_stream` ({result["when"]}); its docstring says what is compared. -->
+<!-- Written by `python -m benchmarks.rules.stream` ({result["when"]}); its docstring says what is compared. -->
 
 {result["events"]:,} events, {machine["cores"]} cores shared by PostgreSQL (fsync on), Kafka and whoever reads; load when it
 began {machine["load"][0]}; {len(rarely["ours"])} alternated runs of each.

@@ -1,6 +1,6 @@
-"""`python -m benchmarks.rules.memory`: what a process of the rules group takes with 10,000 rules, against the limit of 150 MB.
+"""`python -m benchmarks.rules.judging.memory`: what a process of the rules group takes with 10,000 rules; at most 150 MB.
 
-The rules have three conditions (benchmarks/rules/ground.py) and three actions, and are read from rows as a tenant's are. All
+The rules have three conditions (ground.py) and three actions, and are read from rows as a tenant's are. All
 of the process counts: interpreter, shell and clients, the effects' wiring, and the rules. Ends with 1 above the limit.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 
 import processors.shell  # noqa: F401 - a process of the group has it
 import runtime.cli.effect_kinds  # noqa: F401 - and this
-from benchmarks.rules import ground
+from benchmarks.rules.judging import ground
 from domain.rules.calendar import Calendar
 from domain.rules.followed_rules import active_rule
 from domain.rules.index import RuleIndex

@@ -8,7 +8,7 @@ import asyncpg
 import faust
 import orjson
 
-from benchmarks.rules_stream.peers.deciding import (
+from benchmarks.rules.stream.peers.deciding import (
     BOOTSTRAP,
     DATABASE_URL,
     EFFECT,

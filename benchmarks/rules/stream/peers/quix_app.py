@@ -7,7 +7,7 @@ import orjson
 import psycopg
 from quixstreams import Application
 
-from benchmarks.rules_stream.peers.deciding import (
+from benchmarks.rules.stream.peers.deciding import (
     BOOTSTRAP,
     DATABASE_URL,
     EFFECT,

@@ -1,6 +1,6 @@
-"""`python -m benchmarks.rules [--pairs 5]`: B3, what it costs to judge one event by a hundred rules, beside zen-engine.
+"""`python -m benchmarks.rules.judging [--pairs 5]`: B3, what it costs to judge one event by a hundred rules, beside zen-engine.
 
-The same hundred rules of three conditions (benchmarks/rules/ground.py) on updates of an entity of 30 fields, one core, no I/O:
+The same hundred rules of three conditions (ground.py) on updates of an entity of 30 fields, one core, no I/O:
 
 ours          RuleIndex.candidates, then each rule's `matches`: types, nulls, Vietnamese text, old values, groups
 ours, traced  the same with a record of every rule kept: the values that all of its conditions look at, from which `Trace` tells
@@ -9,7 +9,7 @@ array         zen-engine's fastest form: one compiled expression, an array of al
 expressions   zen-engine's plain form: a hundred compiled expressions
 
 Both must answer the same for every event before anything is timed. The index is timed with 1,000 rules of which ten are
-candidates beside the ten alone. Alternated pairs; results: benchmarks/rules/results.json and results.md.
+candidates beside the ten alone. Alternated pairs; results: benchmarks/rules/judging/results.json and results.md.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from typing import Any
 
 import zen
 
-from benchmarks.rules import ground
+from benchmarks.rules.judging import ground
 from domain.rules.change import Change
 from domain.rules.compiling import CompiledRule, compile_rule
 from domain.rules.conditions import Leaf, Node
@@ -223,7 +223,7 @@ def page(result: dict[str, Any]) -> str:
     versions, compiling = result["versions"], result["compiling"]
     return f"""# A hundred rules on one event
 
-<!-- Written by `python -m benchmarks.rules` ({result["when"]}); its docstring says what is compared. -->
+<!-- Written by `python -m benchmarks.rules.judging` ({result["when"]}); its docstring says what is compared. -->
 
 One core, {result["pairs"]} alternated pairs, Python {versions["python"]}, zen-engine {versions["zen-engine"]}.
 Both decide the same for every event before anything is timed.

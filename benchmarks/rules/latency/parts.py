@@ -1,6 +1,6 @@
 """The two ends of the way, each a process of its own: who commits the changes, and who hears the calls.
 
-`python -m benchmarks.rules_latency.parts write URL RATE TOTAL`; `... hear`, which first says its port. At their end both print
+`python -m benchmarks.rules.latency.parts write URL RATE TOTAL`; `... hear`, which first says its port. At their end both print
 nanoseconds of the machine's one clock by the number of the change.
 """
 

@@ -1,0 +1,1 @@
+"""B3: rules judged in memory, beside zen-engine."""

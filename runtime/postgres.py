@@ -4,9 +4,10 @@ Owns the role's URL and the pool's limits. The server-side time limits of a role
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -31,6 +32,9 @@ KEY_LOOKUPS = {
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
 }
+
+# Planning the two dozen statements of a batch anew takes some 20 ms of a connection.
+PLANS_SECONDS = 10.0
 
 # What a retry can cure: the server or the network is away, a deadlock, a serialization failure, a time limit of the role.
 TRANSIENT = (
@@ -99,7 +103,7 @@ async def open_pool(
 
     `min_size` 0 connects when the first query comes. `reset` False saves a round trip per release: for a caller that
     leaves nothing on a connection, only transaction-local settings and transaction locks. `planner`: server settings for
-    a process whose statements are all of one kind.
+    a process whose statements are all of one kind; its plans are kept, and made anew every PLANS_SECONDS.
     """
     delay = 0.1
     while True:
@@ -111,12 +115,30 @@ async def open_pool(
                 command_timeout=None if role == "migrate" else ANSWER_SECONDS,
                 server_settings={"application_name": f"casestream-{role}", **(planner or {})},
                 reset=None if reset else _leave_as_it_is,
+                setup=_new_plans() if planner else None,
             )
         except TRANSIENT as error:
             if not wait or not is_transient(error):
                 raise
             await asyncio.sleep(delay)
             delay = min(delay * 2, 2.0)
+
+
+def _new_plans() -> Callable[[Any], Coroutine[Any, Any, None]]:
+    """What lets a pool's connections forget their plans now and then.
+
+    A plan that was made while a table had a page is kept until autovacuum looks at the table, a minute later. Of two indexes
+    that cost the same for one page it may have taken the one that reads all rows of the tenant, which by then are thousands.
+    """
+    made: dict[int, float] = {}
+
+    async def setup(conn: asyncpg.Connection) -> None:
+        pid, now = conn.get_server_pid(), time.monotonic()
+        if now - made.setdefault(pid, now) >= PLANS_SECONDS:
+            await conn.execute("discard plans")
+            made[pid] = now
+
+    return setup
 
 
 async def _leave_as_it_is(_conn: Connection) -> None:

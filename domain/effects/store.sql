@@ -123,7 +123,7 @@ with held as materialized (
               as t (tenant_id, owner_kind, owner_id) order by tenant_id, owner_kind, owner_id) o
     cross join lateral (
         select tenant_id, effect_id from effects
-        where tenant_id = o.tenant_id and owner_kind = o.owner_kind and owner_id = o.owner_id
+        where tenant_id || '' = o.tenant_id and owner_kind = o.owner_kind and owner_id = o.owner_id
           and finished_at is null and state || '' = 'due' and due_at <= cs_now() and order_key is null
           and kind = any (:kinds::text[])
         order by effect_id for update skip locked) h
@@ -197,7 +197,7 @@ cross join lateral (
     select tenant_id, effect_id, owner_kind, owner_id, action_index, occurrence, kind, request, order_key, endpoint,
            subject_id, retries, delay_seconds, backoff, is_async, attempt, failures, lease_term
     from effects
-    where tenant_id = o.tenant_id and owner_kind = o.owner_kind and owner_id = o.owner_id
+    where tenant_id || '' = o.tenant_id and owner_kind = o.owner_kind and owner_id = o.owner_id
       and finished_at is null and kind = :kind
     offset 0) e;
 

@@ -161,6 +161,15 @@ EFFECT_LOOK_UPS = {
     "effects to find, by id": LookUp(
         effects.sql_of("find_due"), (TENANTS, OWNER_KINDS, OWNERS, ("delay", "text")), "effects", _effect("succeeded")
     ),
+    "unfinished ones of owners": LookUp(
+        effects.sql_of("find_unfinished"), (TENANTS, OWNER_KINDS, OWNERS, "'assign'"), "effects", _effect("succeeded")
+    ),
+    "calls behind outcomes": LookUp(
+        effects.sql_of("take_next"),
+        (TENANTS, OWNER_KINDS, OWNERS, ("step", "text"), str(KEYS), "'w'", "6"),
+        "effects",
+        _effect("due"),
+    ),
     "effects to retry": LookUp(operating.sql_of("retry_effects"), (TENANTS, EFFECTS), "effects", _effect("failed")),
     "timers to disarm": LookUp(
         timers.sql_of("disarm_timers"),
@@ -210,6 +219,22 @@ async def test_a_look_up_of_effects_reads_its_keys_only(look_up: LookUp, connect
     assert KEYS * KEYS < KEYS * ROWS / 10
 
 
+@pytest.mark.parametrize("look_up", EFFECT_LOOK_UPS.values(), ids=EFFECT_LOOK_UPS)
+@pytest.mark.hole("look-ups-start-from-the-keys")
+async def test_a_plan_that_was_made_for_an_empty_table_reads_its_keys_only_when_it_has_grown(
+    look_up: LookUp, connect: Connect, database: ClonedDatabase
+) -> None:
+    """A worker keeps its plans: those of its first second serve until autovacuum has looked at what it wrote meanwhile."""
+    owner, conn = await connect("superuser"), await _worker(database)
+    await _alone(owner, look_up)
+    await conn.execute(f"prepare look_up as {look_up.sql}")
+    await conn.execute(f"execute look_up({_values(look_up.parameters)})")
+    await _rows(owner, look_up)
+    await conn.execute("begin")
+    assert await _thrown_away_by(conn, look_up.parameters) <= KEYS * KEYS
+    await conn.close()
+
+
 async def test_the_plain_form_reads_the_whole_table(connect: Connect, database: ClonedDatabase) -> None:
     look_up = LOOK_UPS["numbers"]
     await _fill(await connect("superuser"), look_up)
@@ -221,9 +246,17 @@ async def test_the_plain_form_reads_the_whole_table(connect: Connect, database: 
 
 
 async def _fill(owner: asyncpg.Connection, look_up: LookUp) -> None:
+    await _alone(owner, look_up)
+    await _rows(owner, look_up)
+
+
+async def _alone(owner: asyncpg.Connection, look_up: LookUp) -> None:
     await owner.execute("insert into tenants (tenant_id, name) values ('acme', 'Acme')")
     # Autovacuum would bring the statistics, sooner or later.
     await owner.execute(f"alter table {look_up.table} set (autovacuum_enabled = false)")
+
+
+async def _rows(owner: asyncpg.Connection, look_up: LookUp) -> None:
     async with owner.transaction():
         for number in range(1000, 1000 + ROWS):
             if look_up.parent:
@@ -240,10 +273,18 @@ async def _worker(database: ClonedDatabase, planner: Mapping[str, str] = KEY_LOO
 async def _wasted(conn: asyncpg.Connection, sql: str, parameters: Sequence[str | tuple[str, str]]) -> float:
     """Rows that the generic plan of `sql` read and threw away."""
     await conn.execute(f"prepare look_up as {sql}")
-    values = ", ".join(text if isinstance(text, str) else _array(*text) for text in parameters)
-    plan = json.loads(await conn.fetchval(f"explain (analyze, format json) execute look_up({values})"))
+    wasted = await _thrown_away_by(conn, parameters)
     await conn.close()
+    return wasted
+
+
+async def _thrown_away_by(conn: asyncpg.Connection, parameters: Sequence[str | tuple[str, str]]) -> float:
+    plan = json.loads(await conn.fetchval(f"explain (analyze, format json) execute look_up({_values(parameters)})"))
     return _thrown_away(plan[0]["Plan"])
+
+
+def _values(parameters: Sequence[str | tuple[str, str]]) -> str:
+    return ", ".join(text if isinstance(text, str) else _array(*text) for text in parameters)
 
 
 def _array(value: str, kind: str) -> str:

@@ -11,6 +11,8 @@ _LOWEST, _HIGHEST = 15_000, 65_535
 _CLIENT_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _SHARES = 64
 _USUAL_CLIENT_PORTS = range(32_768, 65_536)
+# What this process has given: whoever got one may not have bound it yet, or may come back to it.
+_given: set[int] = set()
 
 
 def is_free(port: int) -> bool:
@@ -34,7 +36,7 @@ def client_ports() -> range:
 
 
 def free_ports(count: int) -> list[int]:
-    """Distinct free ports; all are held while choosing, so that none is given twice.
+    """Distinct free ports; all are held while choosing, and none is given twice by a process.
 
     None of them is a client's: a client that knocks at a server which is down may be given the server's own port, connect
     to itself, and keep the server from starting again.
@@ -49,7 +51,9 @@ def free_ports(count: int) -> list[int]:
                 one.bind((LOOPBACK, next(candidates)))
             except OSError:
                 held.pop().close()
-        return [int(one.getsockname()[1]) for one in held]
+        found = [int(one.getsockname()[1]) for one in held]
+        _given.update(found)
+        return found
     finally:
         for one in held:
             one.close()
@@ -61,7 +65,7 @@ def _candidates() -> Iterator[int]:
     Each process begins with a share of its own: of two that choose at once, none takes what the other has not bound yet.
     """
     taken = client_ports()
-    ports = [port for port in range(_LOWEST, _HIGHEST + 1) if port not in taken]
+    ports = [port for port in range(_LOWEST, _HIGHEST + 1) if port not in taken and port not in _given]
     random.shuffle(ports)
     yield from sorted(ports, key=lambda port: (port - os.getpid()) % _SHARES != 0)
     while True:

@@ -131,7 +131,7 @@ async def open_stage(database: ClonedDatabase, kafka: FreshKafka, folder: Path) 
     """Topics and a tenant with a person."""
     read = {topic for name in GROUP_NAMES for topic in GROUPS[name].topics}
     dead = {dlt_topic(topic, name) for name in GROUP_NAMES for topic in GROUPS[name].topics}
-    await kafka.create_topics(sorted(read | dead | {"effects.events.v1"}), 2)
+    await kafka.create_topics(sorted(read | dead | {"effects.events.v1", "case.snapshots.v1"}), 2)
     await execute(database, f"insert into tenants (tenant_id, name) values ('{TENANT}', 'Acme')")
     await execute(
         database, f"insert into users (tenant_id, user_id, display_name, active) values ('{TENANT}', 'cy', 'Cy', true)"

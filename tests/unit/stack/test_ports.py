@@ -24,3 +24,8 @@ def test_processes_that_choose_at_once_choose_apart(monkeypatch: pytest.MonkeyPa
         return set(free_ports(50))
 
     assert not ports_of(1000) & ports_of(1001)
+
+
+def test_a_port_that_was_given_is_not_given_again_before_somebody_has_bound_it() -> None:
+    given = [free_ports(1)[0] for _ in range(400)]
+    assert len(set(given)) == 400

@@ -12,6 +12,7 @@ import asyncpg
 import orjson
 
 from domain.incidents import Incident, close_incidents, open_incidents
+from domain.keys.guard import hold_subjects
 from domain.onboarding import reads
 from domain.onboarding.commands import give, warm
 from domain.onboarding.engine import Engine
@@ -92,6 +93,10 @@ class StepJournal:
             secrets = await self._engine.keys.secrets([key_place(subject, sealed)])
             return open_words(secrets, subject, EVENT, instance.id, number, sealed)["value"]
         except DecryptionFailed:
+            async with tenants_transaction(self._pool, [call.tenant_id]) as conn:
+                if not await hold_subjects(conn, [subject]):
+                    # Damaged, or without its key: another value in its place would be a second one.
+                    raise
             return _ABSENT
 
 

@@ -7,9 +7,11 @@ import pytest
 
 from domain.onboarding.handlers import NotDone, StepCall
 from domain.onboarding.replaying import gather, judge
-from schemas.onboarding import RetryStep
+from schemas.errors import DecryptionFailed
+from schemas.onboarding import RetryStep, TimerFired
 from tests.integration.onboarding.journeys import ENGINE, Journeys
 from tests.integration.onboarding.working import ends_as, working
+from tests.waiting import until
 
 CHANGE, CANARY = "account-numbers", "canary-2203"
 
@@ -80,6 +82,29 @@ async def test_a_value_survives_the_process_that_called_with_it(journeys: Journe
 
 
 @pytest.mark.requirement("WF-10")
+async def test_a_recorded_value_that_cannot_be_opened_is_never_replaced_by_another(journeys: Journeys) -> None:
+    given, raised = [], []
+
+    async def open_account(call: StepCall) -> None:
+        given.append(await call.side_effect("number", lambda: "drawn"))
+        pool = await journeys.world.pool("superuser")
+        await pool.execute("alter table workflow_event disable trigger workflow_event_append_only")
+        spoiled = "set_byte(data, length(data) - 1, get_byte(data, length(data) - 1) # 1)"
+        await pool.execute(f"update workflow_event set data = {spoiled} where event_type = 'SIDE_EFFECT_RECORDED'")
+        call._asked.clear()
+        try:
+            given.append(await call.side_effect("number", lambda: "another"))
+        except DecryptionFailed as error:
+            raised.append(error)
+
+    journeys.handlers["create-account"] = open_account
+    await _begun(journeys)
+    async with working(journeys):
+        await ends_as(journeys, "i-1", "COMPLETED")
+    assert (given, len(raised)) == (["drawn"], 1)
+
+
+@pytest.mark.requirement("WF-10")
 async def test_what_cannot_be_kept_fails_the_attempt_and_says_so(journeys: Journeys) -> None:
     raised: list[BaseException] = []
 
@@ -147,9 +172,6 @@ async def test_code_that_does_not_know_the_journeys_version_stops_it_loudly_unti
 
 
 async def _retry_at_once(journeys: Journeys, attempt: int) -> None:
-    from schemas.onboarding import TimerFired
-    from tests.waiting import until
-
     async def pausing() -> bool:
         rows = await journeys.world.look("select state from timers where timer_key = $1", f"onboarding/i-1/retry.1.{attempt}")
         return [row["state"] for row in rows] == ["armed"]
